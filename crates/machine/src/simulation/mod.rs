@@ -1,0 +1,1 @@
+//! The virtual network and an event loop in virtual time.
