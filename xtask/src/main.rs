@@ -1,2 +1,79 @@
-//! Placeholder.
-fn main() {}
+//! The project's commands: `cargo xtask demo`, `test`, `bench`, `openapi`.
+
+mod demo;
+mod failure;
+mod prerequisites;
+mod tools;
+
+use std::process::ExitCode;
+
+use failure::Failure;
+use tools::{Build, cargo, program};
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+Commands:
+  demo [--keep]  Update a virtual module over the air, by PULL and back by PUSH
+                 (--keep leaves the server and the module running)
+  test [FILTER]  Run all tests, or those whose name contains FILTER
+  bench          Measure the server's CPU per message beside a plain UDP echo
+  openapi        Write the REST interface's description to crates/server/openapi.json
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match arguments.as_slice() {
+        ["demo"] => demo::run(demo::After::Stop),
+        ["demo", "--keep"] => demo::run(demo::After::Keep),
+        ["test", filter @ ..] => test(filter),
+        ["bench", options @ ..] => bench(options),
+        ["openapi"] => openapi(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [unknown, ..] => {
+            eprintln!("There is no command {unknown:?} with these arguments.\n\n{HELP}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("\n{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn test(filter: &[&str]) -> Result<(), Failure> {
+    prerequisites::install(prerequisites::FOR_TESTS)?;
+    cargo(&["build", "--package", "server", "--package", "vmodule", "--bins"])?;
+    // CARGO_BIN_EXE_* exists only in a binary's own package; the whole-system tests get theirs from here.
+    let binaries = [
+        ("UPDRAFT_BIN", program("updraft", Build::Debug)?),
+        ("VMODULE_BIN", program("vmodule", Build::Debug)?),
+    ];
+    if tools::succeeds("cargo", &["nextest", "--version"]) {
+        let arguments = [&["nextest", "run", "--workspace"], filter].concat();
+        tools::cargo_with(&arguments, &binaries)?;
+        if filter.is_empty() {
+            tools::cargo_with(&["test", "--workspace", "--doc", "--quiet"], &binaries)?;
+        }
+        Ok(())
+    } else {
+        tools::cargo_with(&[&["test", "--workspace"], filter].concat(), &binaries)
+    }
+}
+
+fn bench(options: &[&str]) -> Result<(), Failure> {
+    prerequisites::install(prerequisites::FOR_BUILDING)?;
+    cargo(&[&["run", "--release", "--quiet", "--package", "bench", "--"], options].concat())
+}
+
+fn openapi() -> Result<(), Failure> {
+    let write = [("UPDRAFT_WRITE_OPENAPI", "1".into())];
+    tools::cargo_with(&["test", "--package", "server", "openapi"], &write)
+}

@@ -1,0 +1,57 @@
+//! What must be on the machine, and how it gets there.
+
+use std::process::Command;
+
+use crate::failure::Failure;
+use crate::tools;
+
+/// A program that we need and the Debian package that has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Prerequisite {
+    program: &'static str,
+    package: &'static str,
+}
+
+const fn needs(program: &'static str, package: &'static str) -> Prerequisite {
+    Prerequisite { program, package }
+}
+
+/// A C compiler, for SQLite and for the linker.
+pub const FOR_BUILDING: &[Prerequisite] = &[needs("cc", "gcc")];
+
+/// Also the foreign peers that our protocols are tested against.
+pub const FOR_TESTS: &[Prerequisite] = &[
+    needs("cc", "gcc"),
+    needs("openssl", "openssl"),
+    needs("coap-client-openssl", "libcoap3-bin"),
+    needs("coap-server-openssl", "libcoap3-bin"),
+    needs("tshark", "tshark"),
+];
+
+/// Installs what is missing, or says how to.
+pub fn install(prerequisites: &[Prerequisite]) -> Result<(), Failure> {
+    let mut packages: Vec<&str> =
+        prerequisites.iter().filter(|wanted| !exists(wanted.program)).map(|wanted| wanted.package).collect();
+    packages.dedup();
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install --yes {}", packages.join(" "));
+    if !exists("apt-get") || !tools::succeeds("sh", &["-c", "test \"$(id -u)\" = 0"]) {
+        let cause = format!("Missing: {}. On Debian run as root: {line}", packages.join(", "));
+        return Err(Failure::new("check what is installed", cause));
+    }
+    println!("Installing with apt: {}", packages.join(" "));
+    let script = format!("apt-get update --quiet --quiet && {line} --quiet --quiet >/dev/null");
+    let status = Command::new("sh").args(["-c", &script]).env("DEBIAN_FRONTEND", "noninteractive").status();
+    match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(Failure::new("install what is missing", format!("{line} ended with {status}"))),
+        Err(error) => Err(Failure::new("install what is missing", error)),
+    }
+}
+
+fn exists(program: &str) -> bool {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&folders).any(|folder| folder.join(program).is_file())
+}

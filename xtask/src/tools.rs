@@ -1,0 +1,65 @@
+//! Runs other programs.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::failure::Failure;
+
+/// Which build of our programs is meant.
+#[derive(Clone, Copy, Debug)]
+pub enum Build {
+    Debug,
+    Release,
+}
+
+/// The folder of the workspace.
+pub fn workspace() -> PathBuf {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_path_buf()
+}
+
+/// The folder that cargo builds into.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+/// The path of one of our programs, which must have been built.
+pub fn program(name: &str, build: Build) -> Result<OsString, Failure> {
+    let folder = match build {
+        Build::Debug => "debug",
+        Build::Release => "release",
+    };
+    let path = target().join(folder).join(name);
+    if path.exists() {
+        Ok(path.into_os_string())
+    } else {
+        Err(Failure::new(format!("find the program {name}"), format!("{} does not exist", path.display())))
+    }
+}
+
+/// Runs cargo in the workspace.
+pub fn cargo(arguments: &[&str]) -> Result<(), Failure> {
+    cargo_with(arguments, &[])
+}
+
+/// Runs cargo in the workspace with more environment variables.
+pub fn cargo_with(arguments: &[&str], variables: &[(&str, OsString)]) -> Result<(), Failure> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(arguments).current_dir(workspace());
+    for (name, value) in variables {
+        command.env(name, value);
+    }
+    let step = format!("cargo {}", arguments.join(" "));
+    let status = command.status().map_err(|error| Failure::new(&step, error))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(step, format!("it ended with {status}"))) }
+}
+
+/// Whether a program exists and ends with exit code 0. What it prints is dropped.
+pub fn succeeds(name: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(name);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
