@@ -1,1 +1,17 @@
-//! Placeholder.
+//! The Updraft server.
+//!
+//! Devices register over LwM2M, operators add devices, upload packages and start upgrades over a REST API
+//! or the `updraft` command.
+//!
+//! What it will never do: give a device key back after it was shown once, or say that an upgrade succeeded
+//! before the device came back and reported the new version.
+#![forbid(unsafe_code)]
+
+pub mod clock;
+pub mod config;
+pub mod secrets;
+pub mod size;
+pub mod uri;
+
+pub use secrets::{Psk, PskError, PskLengths};
+pub use size::ByteCount;
