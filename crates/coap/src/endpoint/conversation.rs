@@ -1,0 +1,162 @@
+//! What is kept for one peer.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use machine::Instant;
+
+use super::bodies::OpenBody;
+use super::core::{Context, Timer};
+use super::flight::Flight;
+use super::notify::{Notifying, WaitingNotification};
+use super::observations::Observation;
+use super::remembered::RecentList;
+use super::requests::{Active, Queued};
+use super::{Event, Failure, Peer, PeerStatistics};
+use crate::{MessageId, Token};
+
+/// All that is kept for a peer. A peer that has only asked and been answered has no conversation.
+#[derive(Default, Debug)]
+pub(super) struct PeerState {
+    pub(super) recent: RecentList,
+    pub(super) statistics: PeerStatistics,
+    pub(super) conversation: Option<Box<Conversation>>,
+}
+
+/// What goes on with a peer beyond answering it at once.
+#[derive(Debug)]
+pub(super) struct Conversation {
+    next_message_id: u16,
+    last_used: Instant,
+    pub(super) held: bool,
+    pub(super) queue: VecDeque<Queued>,
+    pub(super) active: Option<Active>,
+    pub(super) observations: Vec<Observation>,
+    pub(super) bodies: Vec<OpenBody>,
+    pub(super) separate: Vec<Flight>,
+    pub(super) notifying: Option<Notifying>,
+    pub(super) notifications: VecDeque<WaitingNotification>,
+    /// The last notifications that were not confirmable, since a reset may still come.
+    pub(super) notified: VecDeque<(MessageId, Token)>,
+}
+
+impl Conversation {
+    pub(super) fn new<P: Peer>(context: &mut Context<'_, P>) -> Self {
+        let conversation = Self {
+            next_message_id: context.core.random.u32() as u16,
+            last_used: context.now,
+            held: false,
+            queue: VecDeque::new(),
+            active: None,
+            observations: Vec::new(),
+            bodies: Vec::new(),
+            separate: Vec::new(),
+            notifying: None,
+            notifications: VecDeque::new(),
+            notified: VecDeque::new(),
+        };
+        conversation.set_tidy_timer(context);
+        conversation
+    }
+
+    /// The message id for the next message of ours.
+    pub(super) fn message_id(&mut self, now: Instant) -> MessageId {
+        let message_id = MessageId(self.next_message_id);
+        self.next_message_id = self.next_message_id.wrapping_add(1);
+        self.last_used = now;
+        message_id
+    }
+
+    /// Whether nothing is going on and the message ids that we used last may be used again, so that a
+    /// new conversation may start at a random one.
+    pub(super) fn is_over(&self, now: Instant, exchange_lifetime: Duration) -> bool {
+        let quiet = !self.held
+            && self.queue.is_empty()
+            && self.active.is_none()
+            && self.observations.is_empty()
+            && self.bodies.is_empty()
+            && self.separate.is_empty()
+            && self.notifying.is_none()
+            && self.notifications.is_empty();
+        quiet && now - self.last_used >= exchange_lifetime
+    }
+
+    pub(super) fn set_tidy_timer<P: Peer>(&self, context: &mut Context<'_, P>) {
+        let lifetime = context.core.config.exchange_lifetime;
+        let at = (self.last_used + lifetime).max(context.now + lifetime / 4);
+        context.core.timers.set(at, Timer::Tidy { peer: context.peer });
+    }
+
+    /// An acknowledgement without content.
+    pub(super) fn acknowledged<P: Peer>(&mut self, message_id: MessageId, context: &mut Context<'_, P>) {
+        if self.active.as_ref().is_some_and(|active| active.is_in_flight(message_id)) {
+            self.wait_for_response(context);
+        } else if self.notifying.as_ref().is_some_and(|sent| sent.flight.message_id == message_id) {
+            self.notification_delivered(context);
+        } else {
+            self.separate_done(message_id, context);
+        }
+    }
+
+    /// A reset.
+    pub(super) fn rejected<P: Peer>(&mut self, message_id: MessageId, context: &mut Context<'_, P>) {
+        if self.active.as_ref().is_some_and(|active| active.is_in_flight(message_id)) {
+            self.fail_active(Failure::Reset, context);
+            self.start_next(context);
+        } else if !self.notification_rejected(message_id, context) {
+            self.separate_done(message_id, context);
+        }
+    }
+
+    /// The time to repeat a confirmable message has come.
+    pub(super) fn repeat<P: Peer>(&mut self, message_id: MessageId, context: &mut Context<'_, P>) {
+        let active = self.active.as_mut().and_then(|active| active.flight.as_mut());
+        let notifying = self.notifying.as_mut().map(|sent| &mut sent.flight);
+        let flights = active.into_iter().chain(notifying).chain(&mut self.separate);
+        let Some(flight) = flights.into_iter().find(|flight| flight.message_id == message_id) else { return };
+        if flight.repeat(context) {
+            return;
+        }
+        if self.active.as_ref().is_some_and(|active| active.is_in_flight(message_id)) {
+            self.fail_active(Failure::TimedOut, context);
+            self.start_next(context);
+        } else if self.notifying.as_ref().is_some_and(|sent| sent.flight.message_id == message_id) {
+            self.notification_failed(Failure::TimedOut, context);
+        } else {
+            self.separate_done(message_id, context);
+        }
+    }
+
+    /// The peer is gone.
+    pub(super) fn close<P: Peer>(&mut self, context: &mut Context<'_, P>) {
+        self.held = true;
+        self.fail_active(Failure::PeerGone, context);
+        for queued in core::mem::take(&mut self.queue) {
+            self.fail_queued(queued.id, queued.purpose, Failure::PeerGone, context);
+        }
+        for observation in core::mem::take(&mut self.observations) {
+            context.core.owners.remove(&observation.id);
+            let (peer, id) = (context.peer, observation.id);
+            context.event(Event::ObservationEnded { peer, id, response: None });
+        }
+        for waiting in core::mem::take(&mut self.notifications) {
+            context.failed(waiting.id, Failure::PeerGone);
+        }
+        self.notification_failed(Failure::PeerGone, context);
+        for flight in core::mem::take(&mut self.separate) {
+            flight.land(context.core);
+        }
+        while !self.bodies.is_empty() {
+            self.drop_body(Some(0), context);
+        }
+    }
+
+    fn separate_done<P: Peer>(&mut self, message_id: MessageId, context: &mut Context<'_, P>) {
+        let found = self.separate.iter().position(|flight| flight.message_id == message_id);
+        if let Some(found) = found {
+            self.separate.swap_remove(found).land(context.core);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! A confirmable message of ours on its way (RFC 7252 section 4.2).
+
+use core::time::Duration;
+
+use machine::TimerId;
+
+use super::core::{Context, Timer};
+use super::datagram::Datagram;
+use super::{Peer, core::Core};
+use crate::MessageId;
+
+/// Sent, perhaps several times, and not acknowledged yet.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) message_id: MessageId,
+    datagram: Datagram,
+    repeated: u8,
+    wait: Duration,
+    timer: TimerId,
+}
+
+impl Flight {
+    /// Sends a message for the first time.
+    pub(super) fn launch<P: Peer>(
+        context: &mut Context<'_, P>,
+        message_id: MessageId,
+        datagram: Datagram,
+    ) -> Self {
+        let config = &context.core.config;
+        let (shortest, longest) = (config.ack_timeout, config.longest_first_wait());
+        let wait = context.core.random.duration(shortest, longest);
+        context.core.transmits.push_back((context.peer, datagram.clone()));
+        let timer = set_timer(context, message_id, wait);
+        Self { message_id, datagram, repeated: 0, wait, timer }
+    }
+
+    /// The time to the next repetition is over: repeats, or returns false to give up.
+    pub(super) fn repeat<P: Peer>(&mut self, context: &mut Context<'_, P>) -> bool {
+        if self.repeated >= context.core.config.max_retransmit {
+            context.core.statistics.given_up += 1;
+            return false;
+        }
+        self.repeated += 1;
+        self.wait *= 2;
+        context.core.statistics.retransmissions += 1;
+        context.core.transmits.push_back((context.peer, self.datagram.clone()));
+        self.timer = set_timer(context, self.message_id, self.wait);
+        true
+    }
+
+    /// Acknowledged, rejected or not wanted any more.
+    pub(super) fn land<P: Peer>(self, core: &mut Core<P>) {
+        core.timers.cancel(self.timer);
+    }
+}
+
+fn set_timer<P: Peer>(context: &mut Context<'_, P>, message_id: MessageId, wait: Duration) -> TimerId {
+    let timer = Timer::Flight { peer: context.peer, message_id };
+    context.core.timers.set(context.now + wait, timer)
+}

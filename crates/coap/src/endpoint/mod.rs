@@ -1,0 +1,482 @@
+//! The endpoint: exchanges with all peers of a shard, in both directions.
+//!
+//! In: a datagram is checked ([`Message`]), copies are recognized (`remembered`), then it goes to `incoming`
+//! (requests, whose bodies `bodies` joins), to `requests` (responses; `transfer` cuts and joins bodies) or
+//! to `observations`. Out: `flight` repeats what must be acknowledged; `slice` cuts what is served.
+
+mod bodies;
+mod check;
+mod config;
+mod conversation;
+mod core;
+mod datagram;
+mod event;
+mod flight;
+mod incoming;
+mod notify;
+mod observations;
+mod remembered;
+mod requests;
+mod slice;
+mod statistics;
+mod transfer;
+mod unanswered;
+
+use ::core::fmt::Debug;
+use ::core::hash::Hash;
+use alloc::boxed::Box;
+
+use machine::{Instant, KeyedState, Machine, Map, Seed};
+
+pub use config::{BodyLimit, Config};
+pub use event::{BodyBlock, CancelBy, Event, Failure, IncomingId, RequestId};
+pub use statistics::{PeerStatistics, Statistics};
+
+use self::check::is_acceptable_response;
+use self::conversation::{Conversation, PeerState};
+use self::core::{Context, Core, Timer};
+use self::notify::WaitingNotification;
+use self::observations::Observation;
+use self::requests::{Purpose, Queued};
+use crate::{Code, Kind, Message, MessageId, OptionNumber, Reply, Request, Response, Token};
+
+/// What can name a peer: an address, a session, or what a test likes.
+pub trait Peer: Copy + Ord + Hash + Debug {}
+
+impl<P: Copy + Ord + Hash + Debug> Peer for P {}
+
+/// Both roles of CoAP, for all peers of one shard. See the [crate] for an example.
+///
+/// The work of a call does not depend on the number of peers, and every queue and table has a bound in
+/// [`Config`].
+#[derive(Debug)]
+pub struct Endpoint<P> {
+    peers: Map<P, PeerState>,
+    core: Core<P>,
+}
+
+/// So many timers fire in one call at most; the rest is due at once in the next.
+const TIMERS_PER_CALL: usize = 256;
+/// So many outlived message ids are forgotten in one call at most.
+const FORGOTTEN_PER_CALL: usize = 1_024;
+
+impl<P: Peer> Endpoint<P> {
+    /// An endpoint without peers.
+    pub fn new(config: Config, seed: Seed) -> Self {
+        let mut core = Core::new(config, seed);
+        Self { peers: Map::with_hasher(KeyedState::new(&mut core.random)), core }
+    }
+
+    /// Asks a peer for something. One request runs per peer at a time (NSTART = 1, RFC 7252 section 4.7),
+    /// the others wait. [`Event::Response`] or [`Event::Failed`] follows.
+    pub fn request(&mut self, peer: P, request: Request, now: Instant) -> RequestId {
+        self.enqueue(peer, request, Purpose::Answer, now)
+    }
+
+    /// Asks a peer (with GET or FETCH) to report a resource whenever it changes. [`Event::Response`]
+    /// follows, then [`Event::Notification`]s with the same id.
+    pub fn observe(&mut self, peer: P, mut request: Request, now: Instant) -> RequestId {
+        request.options.set_uint(OptionNumber::OBSERVE, 0);
+        self.enqueue(peer, request, Purpose::Observe, now)
+    }
+
+    fn enqueue(&mut self, peer: P, request: Request, purpose: Purpose, now: Instant) -> RequestId {
+        let id = self.core.new_request_id();
+        self.core.owners.insert(id, peer);
+        self.converse(peer, now, |conversation, context| {
+            let config = &context.core.config;
+            let observing = conversation.queue.iter().filter(|queued| queued.purpose == Purpose::Observe);
+            let observing = observing.count() + conversation.observations.len();
+            if conversation.queue.len() >= config.max_queue {
+                context.failed(id, Failure::QueueFull);
+            } else if purpose == Purpose::Observe && observing >= config.max_observations {
+                context.failed(id, Failure::TooManyObservations);
+            } else {
+                conversation.queue.push_back(Queued { id, request, purpose, fetch: None });
+                conversation.start_next(context);
+            }
+        });
+        id
+    }
+
+    /// Drops a request or observation of ours. No event follows; what still comes for it is reset.
+    pub fn cancel(&mut self, id: RequestId, now: Instant) {
+        if let Some(peer) = self.core.owners.get(&id).copied() {
+            self.if_conversing(peer, now, |conversation, context| conversation.drop_request(id, context));
+        }
+    }
+
+    /// Ends an observation of ours.
+    pub fn cancel_observation(&mut self, id: RequestId, how: CancelBy, now: Instant) {
+        if let Some(peer) = self.core.owners.get(&id).copied() {
+            self.if_conversing(peer, now, |conversation, context| {
+                conversation.cancel_observation(id, how, context);
+            });
+        }
+    }
+
+    /// The token that notifications of an observation carry, once the peer has confirmed it.
+    pub fn observation_token(&self, id: RequestId) -> Option<Token> {
+        let conversation = self.peers.get(self.core.owners.get(&id)?)?.conversation.as_ref()?;
+        conversation.observations.iter().find(|found| found.id == id).map(|found| found.token)
+    }
+
+    /// Takes up an observation that the peer confirmed before we were restarted. `request` is the one
+    /// that began it.
+    pub fn restore_observation(
+        &mut self,
+        peer: P,
+        token: Token,
+        mut request: Request,
+        now: Instant,
+    ) -> RequestId {
+        let id = self.core.new_request_id();
+        request.options.set_uint(OptionNumber::OBSERVE, 0);
+        self.core.owners.insert(id, peer);
+        self.converse(peer, now, |conversation, _| {
+            conversation.observations.push(Observation { id, token, request, heard: None });
+        });
+        id
+    }
+
+    /// Expects the notifications of `from` at `to` from now on: a device has come back on a new link and
+    /// goes on using its old tokens.
+    pub fn move_observations(&mut self, from: P, to: P, now: Instant) {
+        let moved = self
+            .if_conversing(from, now, |conversation, _| ::core::mem::take(&mut conversation.observations));
+        let Some(mut moved) = moved.filter(|moved| from != to && !moved.is_empty()) else { return };
+        for observation in &moved {
+            self.core.owners.insert(observation.id, to);
+        }
+        self.converse(to, now, |conversation, _| conversation.observations.append(&mut moved));
+    }
+
+    /// Reports a state to a peer that observes it with `token`. Of `sequence` the low 24 bits count.
+    /// [`Event::Delivered`] or [`Event::Failed`] follows if it is confirmable.
+    pub fn notify(
+        &mut self,
+        peer: P,
+        token: Token,
+        sequence: u32,
+        response: Response,
+        confirmable: bool,
+        now: Instant,
+    ) -> RequestId {
+        let id = self.core.new_request_id();
+        let response = response.observe(sequence);
+        self.converse(peer, now, |conversation, context| {
+            if confirmable {
+                conversation.notify_confirmable(WaitingNotification { id, token, response }, context);
+            } else {
+                conversation.notify_once(id, token, response, context);
+            }
+        });
+        id
+    }
+
+    /// The peer is gone, and nothing will come from this address or session again: its requests fail with
+    /// [`Failure::PeerGone`], its observations end, its buffers are freed.
+    pub fn forget(&mut self, peer: P, now: Instant) {
+        self.if_conversing(peer, now, Conversation::close);
+        let Some(mut state) = self.peers.remove(&peer) else { return };
+        while state.recent.length > 0 {
+            self.core.remembered.forget_oldest(&mut state.recent);
+        }
+    }
+
+    /// Keeps requests for this peer waiting until [`Endpoint::release`]; the running one goes on.
+    pub fn hold(&mut self, peer: P, now: Instant) {
+        self.converse(peer, now, |conversation, _| conversation.held = true);
+    }
+
+    /// Lets the requests for this peer go again.
+    pub fn release(&mut self, peer: P, now: Instant) {
+        self.if_conversing(peer, now, |conversation, context| {
+            conversation.held = false;
+            conversation.start_next(context);
+        });
+    }
+
+    /// Counters of all peers.
+    pub fn statistics(&self) -> Statistics {
+        self.core.statistics
+    }
+
+    /// Counters of one peer.
+    pub fn peer_statistics(&self, peer: P) -> PeerStatistics {
+        self.peers.get(&peer).map(|state| state.statistics).unwrap_or_default()
+    }
+
+    /// How many peers something is kept for.
+    pub fn peer_count(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// The conversation with a peer, begun if there is none.
+    fn converse<R>(
+        &mut self,
+        peer: P,
+        now: Instant,
+        act: impl FnOnce(&mut Conversation, &mut Context<'_, P>) -> R,
+    ) -> R {
+        let state = self.peers.entry(peer).or_default();
+        let mut context = Context { core: &mut self.core, peer, now };
+        let conversation =
+            state.conversation.get_or_insert_with(|| Box::new(Conversation::new(&mut context)));
+        act(conversation, &mut context)
+    }
+
+    /// The conversation with a peer, if there is one.
+    fn if_conversing<R>(
+        &mut self,
+        peer: P,
+        now: Instant,
+        act: impl FnOnce(&mut Conversation, &mut Context<'_, P>) -> R,
+    ) -> Option<R> {
+        let conversation = self.peers.get_mut(&peer)?.conversation.as_mut()?;
+        Some(act(conversation, &mut Context { core: &mut self.core, peer, now }))
+    }
+
+    /// Whether a message has come before; its answer is then sent again (RFC 7252 section 4.5).
+    fn is_copy(&mut self, peer: P, message: &Message<'_>, now: Instant) -> bool {
+        let Some(answer) = self.core.remembered.find(peer, message.message_id(), now) else { return false };
+        if let Some(answer) = answer.filter(|_| message.kind() == Kind::Confirmable) {
+            let answer = answer.clone();
+            self.core.transmits.push_back((peer, answer));
+        }
+        self.core.statistics.duplicates += 1;
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.statistics.duplicates = state.statistics.duplicates.saturating_add(1);
+        }
+        true
+    }
+
+    fn remember(&mut self, peer: P, message: &Message<'_>, now: Instant) {
+        let config = &self.core.config;
+        let lifetime = match message.kind() {
+            Kind::Confirmable => config.exchange_lifetime,
+            _ => config.non_lifetime,
+        };
+        let state = self.peers.entry(peer).or_default();
+        if state.recent.length as usize >= config.max_remembered_per_peer {
+            self.core.statistics.forgotten += 1;
+            self.core.remembered.forget_oldest(&mut state.recent);
+        }
+        self.core.remembered.insert(&mut state.recent, peer, message.message_id(), lifetime, now);
+        let (max, max_bytes) = (self.core.config.max_remembered, self.core.config.max_remembered_bytes);
+        while self.core.remembered.length() > max || self.core.remembered.bytes() > max_bytes {
+            self.core.statistics.forgotten += 1;
+            self.forget_oldest_message();
+        }
+    }
+
+    fn forget_oldest_message(&mut self) {
+        let Some((peer, _)) = self.core.remembered.oldest() else { return };
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        self.core.remembered.forget_oldest(&mut state.recent);
+        if state.recent.length == 0 && state.conversation.is_none() {
+            self.peers.remove(&peer);
+        }
+    }
+
+    fn forget_outlived_messages(&mut self, most: usize, now: Instant) {
+        for _ in 0..most {
+            match self.core.remembered.oldest() {
+                Some((_, seen)) if now - seen >= self.core.config.exchange_lifetime => {
+                    self.forget_oldest_message();
+                }
+                _ => return,
+            }
+        }
+    }
+
+    fn take_message(&mut self, peer: P, message: &Message<'_>, now: Instant) {
+        let (message_id, code) = (message.message_id(), message.code());
+        match message.kind() {
+            Kind::Reset => {
+                self.if_conversing(peer, now, |conversation, context| {
+                    conversation.rejected(message_id, context);
+                });
+            }
+            Kind::Acknowledgement if code == Code::EMPTY => {
+                self.if_conversing(peer, now, |conversation, context| {
+                    conversation.acknowledged(message_id, context);
+                });
+            }
+            Kind::Acknowledgement => self.take_piggybacked(peer, message, now),
+            Kind::Confirmable if code == Code::EMPTY => {
+                self.core.send_empty(peer, Kind::Reset, message_id);
+            }
+            Kind::Confirmable | Kind::NonConfirmable => {
+                if self.is_copy(peer, message, now) {
+                    return;
+                }
+                self.remember(peer, message, now);
+                if code.is_request() {
+                    self.take_request(peer, message, now);
+                } else {
+                    self.take_separate(peer, message, now);
+                }
+            }
+        }
+    }
+
+    /// A response in an acknowledgement: both message id and token must match (RFC 7252 section 5.3.2).
+    fn take_piggybacked(&mut self, peer: P, message: &Message<'_>, now: Instant) {
+        self.if_conversing(peer, now, |conversation, context| {
+            let matches = conversation.active.as_ref().is_some_and(|active| {
+                active.is_in_flight(message.message_id()) && active.token == message.token()
+            });
+            if !matches {
+                return;
+            }
+            if is_acceptable_response(message) {
+                conversation.take_response(message, context);
+            } else {
+                conversation.fail_active(Failure::Malformed, context);
+                conversation.start_next(context);
+            }
+        });
+    }
+
+    /// A response in a message of its own, or a notification: the token decides. What nobody waits for is
+    /// reset if it can be understood as a wish to go on (RFC 7641 section 3.2 and 3.6).
+    fn take_separate(&mut self, peer: P, message: &Message<'_>, now: Instant) {
+        let confirmable = message.kind() == Kind::Confirmable;
+        let (message_id, token) = (message.message_id(), message.token());
+        let notifies = message.option(OptionNumber::OBSERVE).is_some();
+        let acceptable = is_acceptable_response(message);
+        let taken = self.if_conversing(peer, now, |conversation, context| {
+            let active = conversation.active.as_ref().filter(|active| active.token == token);
+            let ending = active.is_some_and(|active| matches!(active.purpose, Purpose::EndObservation(_)));
+            if active.is_some() && !(ending && notifies) {
+                if acceptable {
+                    conversation.take_response(message, context);
+                } else {
+                    conversation.fail_active(Failure::Malformed, context);
+                    conversation.start_next(context);
+                }
+                return acceptable;
+            }
+            if conversation.has_observation(token) && acceptable {
+                conversation.take_notification(message, context);
+                return true;
+            }
+            ending
+        });
+        let answer = match taken {
+            Some(true) if confirmable => Kind::Acknowledgement,
+            Some(true) => return,
+            _ if confirmable || notifies => Kind::Reset,
+            _ => return,
+        };
+        let datagram = self.core.send_empty(peer, answer, message_id);
+        self.core.remembered.answer(peer, message_id, datagram);
+    }
+
+    fn timer_fired(&mut self, timer: Timer<P>, now: Instant) {
+        match timer {
+            Timer::Flight { peer, message_id } => self.repeat(peer, message_id, now),
+            Timer::Response { peer, id } => {
+                self.if_conversing(peer, now, |conversation, context| {
+                    if conversation.active.as_ref().is_some_and(|active| active.id == id) {
+                        conversation.fail_active(Failure::TimedOut, context);
+                        conversation.start_next(context);
+                    }
+                });
+            }
+            Timer::Unanswered { slot, generation } => self.answer_is_late(slot, generation, now),
+            Timer::Body { peer, id } => {
+                self.if_conversing(peer, now, |conversation, context| conversation.abandon_body(id, context));
+            }
+            Timer::Tidy { peer } => self.tidy(peer, now),
+        }
+    }
+
+    fn repeat(&mut self, peer: P, message_id: MessageId, now: Instant) {
+        let before = self.core.statistics.retransmissions;
+        self.if_conversing(peer, now, |conversation, context| conversation.repeat(message_id, context));
+        let repeated = (self.core.statistics.retransmissions - before) as u32;
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.statistics.retransmissions = state.statistics.retransmissions.saturating_add(repeated);
+        }
+    }
+
+    fn tidy(&mut self, peer: P, now: Instant) {
+        let lifetime = self.core.config.exchange_lifetime;
+        let over = self.if_conversing(peer, now, |conversation, context| {
+            let over = conversation.is_over(now, lifetime);
+            if !over {
+                conversation.set_tidy_timer(context);
+            }
+            over
+        });
+        let Some(state) = self.peers.get_mut(&peer).filter(|_| over == Some(true)) else { return };
+        state.conversation = None;
+        if state.recent.length == 0 {
+            self.peers.remove(&peer);
+        }
+    }
+}
+
+impl<P: Peer> Machine for Endpoint<P> {
+    type Peer = P;
+    type Event = Event<P>;
+
+    fn handle_input(&mut self, from: P, bytes: &[u8], now: Instant) {
+        self.core.statistics.received += 1;
+        self.forget_outlived_messages(2, now);
+        match Message::parse(bytes) {
+            Ok(message) if bytes.len() <= self.core.config.max_datagram_in => {
+                self.take_message(from, &message, now);
+            }
+            Ok(message) if message.code().is_request() => {
+                if !self.is_copy(from, &message, now) {
+                    self.remember(from, &message, now);
+                    self.take_oversized(from, &message, now);
+                }
+            }
+            Ok(_) => self.core.statistics.malformed += 1,
+            Err(error) => {
+                self.core.statistics.malformed += 1;
+                if let Reply::Reset(message_id) = error.reply {
+                    self.core.send_empty(from, Kind::Reset, message_id);
+                }
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.forget_outlived_messages(FORGOTTEN_PER_CALL, now);
+        for _ in 0..TIMERS_PER_CALL {
+            let Some(timer) = self.core.timers.expire(now) else { return };
+            self.timer_fired(timer, now);
+        }
+    }
+
+    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(P, usize)> {
+        loop {
+            let (peer, datagram) = self.core.transmits.pop_front()?;
+            match datagram.write(buffer) {
+                Some(length) => {
+                    self.core.statistics.sent += 1;
+                    return Some((peer, length));
+                }
+                None => self.core.statistics.oversized += 1,
+            }
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Event<P>> {
+        self.core.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        let timer = self.core.timers.next().map(|at| (at, "a message must be repeated or given up"));
+        // Forgetting can wait a little, so that one wake-up serves many messages.
+        let lifetime = self.core.config.exchange_lifetime;
+        let outlived = self.core.remembered.oldest().map(|(_, seen)| seen + lifetime + lifetime / 16);
+        let outlived = outlived.map(|at| (at, "messages have outlived the exchange lifetime"));
+        timer.into_iter().chain(outlived).min()
+    }
+}
