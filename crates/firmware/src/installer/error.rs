@@ -107,7 +107,7 @@ impl InstallError {
         }
     }
 
-    /// Whether it is the fault of the image: fetching the same one again cannot help.
+    /// Whether what was stored can never be activated; it is forgotten, and the next fetch starts at zero.
     pub const fn is_final(&self) -> bool {
         !matches!(
             self,
