@@ -5,7 +5,7 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use machine::Instant;
+use machine::{Instant, TimerId};
 
 use super::bodies::OpenBody;
 use super::core::{Context, Timer};
@@ -29,7 +29,9 @@ pub(super) struct PeerState {
 #[derive(Debug)]
 pub(super) struct Conversation {
     next_message_id: u16,
-    last_used: Instant,
+    /// When the last message id was used, if one ever was.
+    last_used: Option<Instant>,
+    tidy: Option<TimerId>,
     pub(super) held: bool,
     pub(super) queue: VecDeque<Queued>,
     pub(super) active: Option<Active>,
@@ -44,9 +46,10 @@ pub(super) struct Conversation {
 
 impl Conversation {
     pub(super) fn new<P: Peer>(context: &mut Context<'_, P>) -> Self {
-        let conversation = Self {
+        let mut conversation = Self {
             next_message_id: context.core.random.u32() as u16,
-            last_used: context.now,
+            last_used: None,
+            tidy: None,
             held: false,
             queue: VecDeque::new(),
             active: None,
@@ -65,7 +68,7 @@ impl Conversation {
     pub(super) fn message_id(&mut self, now: Instant) -> MessageId {
         let message_id = MessageId(self.next_message_id);
         self.next_message_id = self.next_message_id.wrapping_add(1);
-        self.last_used = now;
+        self.last_used = Some(now);
         message_id
     }
 
@@ -80,13 +83,20 @@ impl Conversation {
             && self.separate.is_empty()
             && self.notifying.is_none()
             && self.notifications.is_empty();
-        quiet && now - self.last_used >= exchange_lifetime
+        quiet && self.last_used.is_none_or(|at| now - at >= exchange_lifetime)
     }
 
-    pub(super) fn set_tidy_timer<P: Peer>(&self, context: &mut Context<'_, P>) {
+    pub(super) fn set_tidy_timer<P: Peer>(&mut self, context: &mut Context<'_, P>) {
         let lifetime = context.core.config.exchange_lifetime;
-        let at = (self.last_used + lifetime).max(context.now + lifetime / 4);
-        context.core.timers.set(at, Timer::Tidy { peer: context.peer });
+        let soonest = context.now + lifetime / 4;
+        let at = self.last_used.map_or(soonest, |at| soonest.max(at + lifetime));
+        self.tidy = Some(context.core.timers.set(at, Timer::Tidy { peer: context.peer }));
+    }
+
+    pub(super) fn cancel_tidy_timer<P: Peer>(&mut self, context: &mut Context<'_, P>) {
+        if let Some(timer) = self.tidy.take() {
+            context.core.timers.cancel(timer);
+        }
     }
 
     /// An acknowledgement without content.
@@ -132,6 +142,7 @@ impl Conversation {
     /// The peer is gone.
     pub(super) fn close<P: Peer>(&mut self, context: &mut Context<'_, P>) {
         self.held = true;
+        self.cancel_tidy_timer(context);
         self.fail_active(Failure::PeerGone, context);
         for queued in core::mem::take(&mut self.queue) {
             self.fail_queued(queued.id, queued.purpose, Failure::PeerGone, context);

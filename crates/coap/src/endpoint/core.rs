@@ -29,6 +29,8 @@ pub(super) struct Core<P> {
     /// Whom our requests and observations belong to.
     pub(super) owners: Map<RequestId, P>,
     next_request: u64,
+    /// For peers without a conversation.
+    next_message_id: u16,
     /// Both queues are emptied by the driver after each call, and a call fills them by a bounded number.
     pub(super) transmits: VecDeque<(P, Datagram)>,
     pub(super) events: VecDeque<Event<P>>,
@@ -57,13 +59,14 @@ impl<P: Peer> Core<P> {
         Self {
             hasher: KeyedState::new(&mut random),
             timers: Timers::new(),
-            remembered: Remembered::new(&mut random),
+            remembered: Remembered::new(&mut random, (config.exchange_lifetime, config.non_lifetime)),
             unanswered: Unanswered::default(),
             open_bodies: BTreeMap::new(),
             open_bytes: 0,
             next_body: 0,
             owners: Map::with_hasher(KeyedState::new(&mut random)),
             next_request: 0,
+            next_message_id: random.u32() as u16,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
             statistics: Statistics::default(),
@@ -76,6 +79,13 @@ impl<P: Peer> Core<P> {
     pub(super) fn new_request_id(&mut self) -> RequestId {
         self.next_request += 1;
         RequestId(self.next_request)
+    }
+
+    /// The message id of a non-confirmable answer to a peer without a conversation. All such peers share
+    /// the numbers: a conversation would cost memory that anybody could make us spend.
+    pub(super) fn shared_message_id(&mut self) -> MessageId {
+        self.next_message_id = self.next_message_id.wrapping_add(1);
+        MessageId(self.next_message_id)
     }
 
     /// 64 random bits, so that no token comes twice while a late answer could match it (RFC 9175

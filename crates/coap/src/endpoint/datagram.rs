@@ -17,8 +17,22 @@ pub(super) struct Datagram {
 /// A part of shared bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
-    pub(super) bytes: Arc<[u8]>,
-    pub(super) range: Range<usize>,
+    bytes: Arc<[u8]>,
+    start: u32,
+    length: u16,
+}
+
+impl Part {
+    /// Ranges are those of blocks, so they start below 2^30 and are at most 1,024 bytes long; what a
+    /// datagram cannot hold is cut.
+    pub(super) fn new(bytes: Arc<[u8]>, range: Range<usize>) -> Self {
+        let length = range.len().min(usize::from(u16::MAX)) as u16;
+        Self { bytes, start: range.start as u32, length }
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[self.start as usize..][..usize::from(self.length)]
+    }
 }
 
 impl Datagram {
@@ -37,7 +51,7 @@ impl Datagram {
     pub(super) fn write(&self, buffer: &mut [u8]) -> Option<usize> {
         let (head, rest) = buffer.split_at_mut_checked(self.head.len())?;
         head.copy_from_slice(&self.head);
-        let part = self.part.as_ref().map_or(&[][..], |part| &part.bytes[part.range.clone()]);
+        let part = self.part.as_ref().map_or(&[][..], Part::as_slice);
         rest.get_mut(..part.len())?.copy_from_slice(part);
         Some(head.len() + part.len())
     }
@@ -114,14 +128,14 @@ impl Draft<'_> {
                 encoder.payload(bytes);
                 None
             }
-            Body::Part(part) if part.range.is_empty() => None,
+            Body::Part(part) if part.length == 0 => None,
             Body::Part(part) => {
                 encoder.payload_marker();
                 Some(part)
             }
         };
         let length = encoder.finish()?;
-        if length + part.as_ref().map_or(0, |part| part.range.len()) > room {
+        if length + part.as_ref().map_or(0, |part| usize::from(part.length)) > room {
             return Err(EncodeError::BufferFull);
         }
         Ok(Datagram { head: Arc::from(&scratch[..length]), part })

@@ -2,7 +2,7 @@
 
 use machine::Instant;
 
-use super::bodies::Joined;
+use super::bodies::{BodyId, Joined};
 use super::check::check_request;
 use super::core::Timer;
 use super::datagram::{Body, Changes, Datagram, Draft};
@@ -89,9 +89,15 @@ impl<P: Peer> Endpoint<P> {
             else {
                 return;
             };
-            self.if_conversing(peer, now, |conversation, context| conversation.abandon_body(id, context));
+            self.abandon_body(peer, id, now);
             self.core.open_bodies.remove(&id);
         }
+    }
+
+    /// Drops a body in the making, and all else that is kept for its peer only because of it.
+    pub(super) fn abandon_body(&mut self, peer: P, id: BodyId, now: Instant) {
+        self.if_conversing(peer, now, |conversation, context| conversation.abandon_body(id, context));
+        self.tidy(peer, now);
     }
 
     fn hand_over(
@@ -169,18 +175,27 @@ impl<P: Peer> Endpoint<P> {
 
     fn launch_answer(&mut self, incoming: &Incoming<P>, draft: Draft<'_>, now: Instant) {
         let peer = incoming.peer;
+        // A peer whose request has just come is known, unless it was forgotten since.
+        let Some(state) = self.peers.get_mut(&peer) else { return };
         if incoming.confirmable && !incoming.acknowledged {
             let datagram = self.compose_or_apologize(draft);
             self.core.remembered.answer(peer, incoming.message_id, datagram.clone());
             self.core.transmits.push_back((peer, datagram));
-            return;
+        } else if incoming.confirmable {
+            self.launch_separate(peer, draft, now);
+        } else {
+            let message_id = match &mut state.conversation {
+                Some(conversation) => conversation.message_id(now),
+                None => self.core.shared_message_id(),
+            };
+            let datagram = self.compose_or_apologize(Draft { message_id, ..draft });
+            self.core.transmits.push_back((peer, datagram));
         }
+    }
+
+    fn launch_separate(&mut self, peer: P, draft: Draft<'_>, now: Instant) {
         let message_id = self.converse(peer, now, |conversation, _| conversation.message_id(now));
         let datagram = self.compose_or_apologize(Draft { message_id, ..draft });
-        if !incoming.confirmable {
-            self.core.transmits.push_back((peer, datagram));
-            return;
-        }
         self.converse(peer, now, |conversation, context| {
             if conversation.separate.len() < context.core.config.max_separate {
                 conversation.separate.push(Flight::launch(context, message_id, datagram));

@@ -1,6 +1,6 @@
 //! The endpoint: exchanges with all peers of a shard, in both directions.
 //!
-//! In: a datagram is checked ([`Message`]), copies are recognized (`remembered`), then it goes to `incoming`
+//! In: a datagram is checked ([`Message`]), copies are recognized (`receive`, `remembered`), then it goes to `incoming`
 //! (requests, whose bodies `bodies` joins), to `requests` (responses; `transfer` cuts and joins bodies) or
 //! to `observations`. Out: `flight` repeats what must be acknowledged; `slice` cuts what is served.
 
@@ -15,6 +15,7 @@ mod flight;
 mod incoming;
 mod notify;
 mod observations;
+mod receive;
 mod remembered;
 mod requests;
 mod slice;
@@ -32,13 +33,12 @@ pub use config::{BodyLimit, Config};
 pub use event::{BodyBlock, CancelBy, Event, Failure, IncomingId, RequestId};
 pub use statistics::{PeerStatistics, Statistics};
 
-use self::check::is_acceptable_response;
 use self::conversation::{Conversation, PeerState};
-use self::core::{Context, Core, Timer};
+use self::core::{Context, Core};
 use self::notify::WaitingNotification;
 use self::observations::Observation;
 use self::requests::{Purpose, Queued};
-use crate::{Code, Kind, Message, MessageId, OptionNumber, Reply, Request, Response, Token};
+use crate::{Kind, Message, OptionNumber, Reply, Request, Response, Token};
 
 /// What can name a peer: an address, a session, or what a test likes.
 pub trait Peer: Copy + Ord + Hash + Debug {}
@@ -235,187 +235,6 @@ impl<P: Peer> Endpoint<P> {
     ) -> Option<R> {
         let conversation = self.peers.get_mut(&peer)?.conversation.as_mut()?;
         Some(act(conversation, &mut Context { core: &mut self.core, peer, now }))
-    }
-
-    /// Whether a message has come before; its answer is then sent again (RFC 7252 section 4.5).
-    fn is_copy(&mut self, peer: P, message: &Message<'_>, now: Instant) -> bool {
-        let Some(answer) = self.core.remembered.find(peer, message.message_id(), now) else { return false };
-        if let Some(answer) = answer.filter(|_| message.kind() == Kind::Confirmable) {
-            let answer = answer.clone();
-            self.core.transmits.push_back((peer, answer));
-        }
-        self.core.statistics.duplicates += 1;
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.statistics.duplicates = state.statistics.duplicates.saturating_add(1);
-        }
-        true
-    }
-
-    fn remember(&mut self, peer: P, message: &Message<'_>, now: Instant) {
-        let config = &self.core.config;
-        let lifetime = match message.kind() {
-            Kind::Confirmable => config.exchange_lifetime,
-            _ => config.non_lifetime,
-        };
-        let state = self.peers.entry(peer).or_default();
-        if state.recent.length as usize >= config.max_remembered_per_peer {
-            self.core.statistics.forgotten += 1;
-            self.core.remembered.forget_oldest(&mut state.recent);
-        }
-        self.core.remembered.insert(&mut state.recent, peer, message.message_id(), lifetime, now);
-        let (max, max_bytes) = (self.core.config.max_remembered, self.core.config.max_remembered_bytes);
-        while self.core.remembered.length() > max || self.core.remembered.bytes() > max_bytes {
-            self.core.statistics.forgotten += 1;
-            self.forget_oldest_message();
-        }
-    }
-
-    fn forget_oldest_message(&mut self) {
-        let Some((peer, _)) = self.core.remembered.oldest() else { return };
-        let Some(state) = self.peers.get_mut(&peer) else { return };
-        self.core.remembered.forget_oldest(&mut state.recent);
-        if state.recent.length == 0 && state.conversation.is_none() {
-            self.peers.remove(&peer);
-        }
-    }
-
-    fn forget_outlived_messages(&mut self, most: usize, now: Instant) {
-        for _ in 0..most {
-            match self.core.remembered.oldest() {
-                Some((_, seen)) if now - seen >= self.core.config.exchange_lifetime => {
-                    self.forget_oldest_message();
-                }
-                _ => return,
-            }
-        }
-    }
-
-    fn take_message(&mut self, peer: P, message: &Message<'_>, now: Instant) {
-        let (message_id, code) = (message.message_id(), message.code());
-        match message.kind() {
-            Kind::Reset => {
-                self.if_conversing(peer, now, |conversation, context| {
-                    conversation.rejected(message_id, context);
-                });
-            }
-            Kind::Acknowledgement if code == Code::EMPTY => {
-                self.if_conversing(peer, now, |conversation, context| {
-                    conversation.acknowledged(message_id, context);
-                });
-            }
-            Kind::Acknowledgement => self.take_piggybacked(peer, message, now),
-            Kind::Confirmable if code == Code::EMPTY => {
-                self.core.send_empty(peer, Kind::Reset, message_id);
-            }
-            Kind::Confirmable | Kind::NonConfirmable => {
-                if self.is_copy(peer, message, now) {
-                    return;
-                }
-                self.remember(peer, message, now);
-                if code.is_request() {
-                    self.take_request(peer, message, now);
-                } else {
-                    self.take_separate(peer, message, now);
-                }
-            }
-        }
-    }
-
-    /// A response in an acknowledgement: both message id and token must match (RFC 7252 section 5.3.2).
-    fn take_piggybacked(&mut self, peer: P, message: &Message<'_>, now: Instant) {
-        self.if_conversing(peer, now, |conversation, context| {
-            let matches = conversation.active.as_ref().is_some_and(|active| {
-                active.is_in_flight(message.message_id()) && active.token == message.token()
-            });
-            if !matches {
-                return;
-            }
-            if is_acceptable_response(message) {
-                conversation.take_response(message, context);
-            } else {
-                conversation.fail_active(Failure::Malformed, context);
-                conversation.start_next(context);
-            }
-        });
-    }
-
-    /// A response in a message of its own, or a notification: the token decides. What nobody waits for is
-    /// reset if it can be understood as a wish to go on (RFC 7641 section 3.2 and 3.6).
-    fn take_separate(&mut self, peer: P, message: &Message<'_>, now: Instant) {
-        let confirmable = message.kind() == Kind::Confirmable;
-        let (message_id, token) = (message.message_id(), message.token());
-        let notifies = message.option(OptionNumber::OBSERVE).is_some();
-        let acceptable = is_acceptable_response(message);
-        let taken = self.if_conversing(peer, now, |conversation, context| {
-            let active = conversation.active.as_ref().filter(|active| active.token == token);
-            let ending = active.is_some_and(|active| matches!(active.purpose, Purpose::EndObservation(_)));
-            if active.is_some() && !(ending && notifies) {
-                if acceptable {
-                    conversation.take_response(message, context);
-                } else {
-                    conversation.fail_active(Failure::Malformed, context);
-                    conversation.start_next(context);
-                }
-                return acceptable;
-            }
-            if conversation.has_observation(token) && acceptable {
-                conversation.take_notification(message, context);
-                return true;
-            }
-            ending
-        });
-        let answer = match taken {
-            Some(true) if confirmable => Kind::Acknowledgement,
-            Some(true) => return,
-            _ if confirmable || notifies => Kind::Reset,
-            _ => return,
-        };
-        let datagram = self.core.send_empty(peer, answer, message_id);
-        self.core.remembered.answer(peer, message_id, datagram);
-    }
-
-    fn timer_fired(&mut self, timer: Timer<P>, now: Instant) {
-        match timer {
-            Timer::Flight { peer, message_id } => self.repeat(peer, message_id, now),
-            Timer::Response { peer, id } => {
-                self.if_conversing(peer, now, |conversation, context| {
-                    if conversation.active.as_ref().is_some_and(|active| active.id == id) {
-                        conversation.fail_active(Failure::TimedOut, context);
-                        conversation.start_next(context);
-                    }
-                });
-            }
-            Timer::Unanswered { slot, generation } => self.answer_is_late(slot, generation, now),
-            Timer::Body { peer, id } => {
-                self.if_conversing(peer, now, |conversation, context| conversation.abandon_body(id, context));
-            }
-            Timer::Tidy { peer } => self.tidy(peer, now),
-        }
-    }
-
-    fn repeat(&mut self, peer: P, message_id: MessageId, now: Instant) {
-        let before = self.core.statistics.retransmissions;
-        self.if_conversing(peer, now, |conversation, context| conversation.repeat(message_id, context));
-        let repeated = (self.core.statistics.retransmissions - before) as u32;
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.statistics.retransmissions = state.statistics.retransmissions.saturating_add(repeated);
-        }
-    }
-
-    fn tidy(&mut self, peer: P, now: Instant) {
-        let lifetime = self.core.config.exchange_lifetime;
-        let over = self.if_conversing(peer, now, |conversation, context| {
-            let over = conversation.is_over(now, lifetime);
-            if !over {
-                conversation.set_tidy_timer(context);
-            }
-            over
-        });
-        let Some(state) = self.peers.get_mut(&peer).filter(|_| over == Some(true)) else { return };
-        state.conversation = None;
-        if state.recent.length == 0 {
-            self.peers.remove(&peer);
-        }
     }
 }
 

@@ -134,7 +134,11 @@ impl Conversation {
         let index = self.observations.iter().position(|observation| observation.id == id);
         let observation = index.map(|index| self.observations.remove(index));
         self.drop_request(id, context);
-        let (Some(Observation { token, mut request, .. }), CancelBy::Request) = (observation, how) else {
+        if how == CancelBy::Reset {
+            return;
+        }
+        let Some(Observation { token, mut request, .. }) = observation else {
+            context.event(Event::ObservationEnded { peer: context.peer, id, response: None });
             return;
         };
         if self.queue.len() >= context.core.config.max_queue {

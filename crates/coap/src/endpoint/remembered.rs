@@ -20,6 +20,8 @@ pub(super) struct Remembered<P> {
     oldest: u32,
     newest: u32,
     bytes: usize,
+    /// How long a confirmable message is remembered, and any other.
+    lifetimes: (Duration, Duration),
 }
 
 #[derive(Debug)]
@@ -27,7 +29,7 @@ struct Entry<P> {
     peer: P,
     message_id: MessageId,
     seen: Instant,
-    lifetime: Duration,
+    confirmable: bool,
     answer: Option<Datagram>,
     /// Neighbours in the order of all peers; `newer` also chains free entries.
     older: u32,
@@ -53,7 +55,7 @@ impl Default for RecentList {
 }
 
 impl<P: Peer> Remembered<P> {
-    pub(super) fn new(random: &mut Random) -> Self {
+    pub(super) fn new(random: &mut Random, lifetimes: (Duration, Duration)) -> Self {
         Self {
             index: Map::with_hasher(KeyedState::new(random)),
             entries: Vec::new(),
@@ -61,6 +63,7 @@ impl<P: Peer> Remembered<P> {
             oldest: NONE,
             newest: NONE,
             bytes: 0,
+            lifetimes,
         }
     }
 
@@ -78,7 +81,8 @@ impl<P: Peer> Remembered<P> {
     pub(super) fn find(&self, peer: P, message_id: MessageId, now: Instant) -> Option<Option<&Datagram>> {
         let slot = *self.index.get(&(peer, message_id))?;
         let entry = &self.entries[slot as usize];
-        (now - entry.seen < entry.lifetime).then_some(entry.answer.as_ref())
+        let lifetime = if entry.confirmable { self.lifetimes.0 } else { self.lifetimes.1 };
+        (now - entry.seen < lifetime).then_some(entry.answer.as_ref())
     }
 
     /// Adds a message that has just been seen.
@@ -87,14 +91,14 @@ impl<P: Peer> Remembered<P> {
         list: &mut RecentList,
         peer: P,
         message_id: MessageId,
-        lifetime: Duration,
+        confirmable: bool,
         now: Instant,
     ) {
         let entry = Entry {
             peer,
             message_id,
             seen: now,
-            lifetime,
+            confirmable,
             answer: None,
             older: self.newest,
             newer: NONE,
@@ -183,15 +187,15 @@ mod tests {
     #[test]
     fn agrees_with_an_ordered_map() {
         let mut random = Random::from_number(3);
-        let mut remembered = Remembered::new(&mut random);
+        let mut remembered =
+            Remembered::new(&mut random, (Duration::from_secs(247), Duration::from_secs(145)));
         let mut lists = [RecentList::default(); 4];
         let mut model: BTreeMap<u64, (usize, MessageId)> = BTreeMap::new();
         for number in 0..20_000_u64 {
             let peer = random.below(4) as usize;
             let message_id = MessageId(number as u16);
             if random.below(5) < 3 {
-                let lifetime = Duration::from_secs(1_000_000);
-                remembered.insert(&mut lists[peer], peer, message_id, lifetime, Instant::from_millis(number));
+                remembered.insert(&mut lists[peer], peer, message_id, true, Instant::from_millis(number));
                 model.insert(number, (peer, message_id));
             } else {
                 remembered.forget_oldest(&mut lists[peer]);

@@ -134,7 +134,7 @@ impl Active {
         changes.remove(OptionNumber::BLOCK1);
         match &self.request.payload {
             Payload::Owned(bytes) => Body::Copied(bytes),
-            Payload::Shared(bytes) => Body::Part(Part { bytes: bytes.clone(), range: 0..bytes.len() }),
+            Payload::Shared(bytes) => Body::Part(Part::new(bytes.clone(), 0..bytes.len())),
         }
     }
 }

@@ -17,7 +17,7 @@ impl Sliced {
     pub(super) fn of(self, payload: &Payload) -> Body<'_> {
         match payload {
             Payload::Owned(bytes) => Body::Copied(&bytes[self.0]),
-            Payload::Shared(bytes) => Body::Part(Part { bytes: bytes.clone(), range: self.0 }),
+            Payload::Shared(bytes) => Body::Part(Part::new(bytes.clone(), self.0)),
         }
     }
 }

@@ -63,7 +63,7 @@ impl Upload {
     }
 
     pub(super) fn part(&self) -> Part {
-        Part { bytes: self.body.clone(), range: self.offset..self.end() }
+        Part::new(self.body.clone(), self.offset..self.end())
     }
 
     /// What the answer to a block means; `None`: it is the answer to the whole request.
