@@ -1,0 +1,261 @@
+//! What a client is and how it behaves.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use coap::BlockSize;
+use machine::{Credential, Path, Socket};
+
+use super::firmware_update::{DeliveryMethod, StateAfterFailure};
+
+/// What a client is and how it behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The endpoint name, such as `urn:imei:015770000031766`.
+    pub endpoint_name: String,
+    /// The version of LwM2M to register with; a server that refuses 1.1 is offered 1.0.
+    pub version: Version,
+    /// The server, as objects 0 and 1 would hold it.
+    pub server: ServerAccount,
+    /// Object 3.
+    pub device: Device,
+    /// Object 4.
+    pub radio: Radio,
+    /// Object 5.
+    pub firmware: FirmwareSettings,
+    /// How a Read without Accept is answered.
+    pub default_format: DefaultFormat,
+    /// Whether notifications are confirmable.
+    pub confirmable_notifications: bool,
+    /// What becomes of observations when the client registers anew.
+    pub observations: ObservationsAtRegister,
+    /// The wait before the first new attempt to reach the server; it doubles with each one. Half of every
+    /// wait is random, so that a fleet does not come back in one moment.
+    pub shortest_retry: Duration,
+    /// Where the doubling ends.
+    pub longest_retry: Duration,
+    /// Parameters and bounds of CoAP.
+    pub coap: coap::Config,
+}
+
+impl Config {
+    /// A client of this name and server with the settings of a small device.
+    pub fn new(endpoint_name: &str, server: ServerAccount) -> Self {
+        Self {
+            endpoint_name: endpoint_name.into(),
+            version: Version::V1_0,
+            server,
+            device: Device::default(),
+            radio: Radio::default(),
+            firmware: FirmwareSettings::default(),
+            default_format: DefaultFormat::ByPath,
+            confirmable_notifications: false,
+            observations: ObservationsAtRegister::Dropped,
+            shortest_retry: Duration::from_secs(5),
+            longest_retry: Duration::from_secs(600),
+            coap: small_device(),
+        }
+    }
+}
+
+/// One peer, a few exchanges at a time: some tens of kilobytes at most.
+fn small_device() -> coap::Config {
+    coap::Config {
+        streamed: vec!["/5/0/0".into()],
+        max_body: 4_096,
+        max_bodies_per_peer: 2,
+        max_bodies: 4,
+        max_body_bytes: 16_384,
+        max_response_body: 4_096,
+        max_queue: 8,
+        max_observations: 0,
+        max_unanswered: 8,
+        max_remembered_per_peer: 64,
+        max_remembered: 128,
+        max_remembered_bytes: 65_536,
+        ..coap::Config::default()
+    }
+}
+
+/// A version of LwM2M.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Version {
+    /// 1.0
+    V1_0,
+    /// 1.1
+    V1_1,
+}
+
+impl Version {
+    pub(super) const fn parameter(self) -> &'static str {
+        match self {
+            Self::V1_0 => "lwm2m=1.0",
+            Self::V1_1 => "lwm2m=1.1",
+        }
+    }
+}
+
+/// The server that a client belongs to.
+#[derive(Clone, Debug)]
+pub struct ServerAccount {
+    /// How to reach it.
+    pub access: Access,
+    /// `/1/0/0`, 1 to 65,534.
+    pub short_server_id: u16,
+    /// `/1/0/1` in seconds; 0 never ends.
+    pub lifetime: u32,
+}
+
+/// How to reach a server.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Plain CoAP along this path.
+    Open(Path),
+    /// CoAP over DTLS with a pre-shared key.
+    Secured {
+        /// The server's address.
+        remote: SocketAddr,
+        /// Who we are.
+        credential: Credential,
+    },
+}
+
+/// Object 3, Device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    /// `/3/0/0`
+    pub manufacturer: String,
+    /// `/3/0/1`
+    pub model: String,
+    /// `/3/0/2`
+    pub serial: String,
+    /// `/3/0/7`, the voltage of each power source in millivolts.
+    pub voltages: Vec<i64>,
+    /// `/3/0/8`, the current of each power source in milliamperes.
+    pub currents: Vec<i64>,
+    /// `/3/0/14`
+    pub utc_offset: String,
+    /// `/3/0/15`
+    pub timezone: String,
+}
+
+impl Default for Device {
+    fn default() -> Self {
+        Self {
+            manufacturer: "Updraft".into(),
+            model: "virtual".into(),
+            serial: String::new(),
+            voltages: vec![3_800],
+            currents: vec![125],
+            utc_offset: "+00:00".into(),
+            timezone: "Etc/UTC".into(),
+        }
+    }
+}
+
+/// Object 4, Connectivity Monitoring.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Radio {
+    /// `/4/0/0` (6 is LTE-FDD, 7 is NB-IoT).
+    pub bearer: u8,
+    /// `/4/0/2`, RSRP in dBm.
+    pub signal_strength: i16,
+    /// `/4/0/3`, RSRQ in dB.
+    pub link_quality: i16,
+    /// `/4/0/4`
+    pub addresses: BTreeMap<u16, String>,
+    /// `/4/0/7`
+    pub access_points: BTreeMap<u16, String>,
+    /// `/4/0/8`
+    pub cell: u32,
+    /// `/4/0/9`, the mobile network code.
+    pub network_code: u16,
+    /// `/4/0/10`, the mobile country code.
+    pub country_code: u16,
+    /// `/4/0/11`, in dB.
+    pub noise_ratio: i16,
+}
+
+impl Default for Radio {
+    fn default() -> Self {
+        Self {
+            bearer: 6,
+            signal_strength: -95,
+            link_quality: -11,
+            addresses: BTreeMap::from([(0, "10.0.0.2".into())]),
+            access_points: BTreeMap::from([(0, "iot".into())]),
+            cell: 0x0001_9A2B,
+            network_code: 1,
+            country_code: 1,
+            noise_ratio: 9,
+        }
+    }
+}
+
+/// How object 5 behaves.
+#[derive(Clone, Debug)]
+pub struct FirmwareSettings {
+    /// `/5/0/9`
+    pub method: DeliveryMethod,
+    /// The state after result 8.
+    pub after_failure: StateAfterFailure,
+    /// Where the GETs for a Package URI go.
+    pub route: DownloadRoute,
+    /// The block size that a download asks for.
+    pub block_size: BlockSize,
+    /// How fast a download may be, in bytes a second.
+    pub bytes_per_second: Option<u32>,
+    /// How many times in a row an exchange of a download may be given up before result 4.
+    pub attempts: u32,
+    /// How long an open push may pause before result 4.
+    pub push_patience: Duration,
+    /// Whether all other requests get 5.03 while a push is open, as Anjay does.
+    pub busy_during_push: bool,
+}
+
+impl Default for FirmwareSettings {
+    fn default() -> Self {
+        Self {
+            method: DeliveryMethod::Both,
+            after_failure: StateAfterFailure::Idle,
+            route: DownloadRoute::Registration,
+            block_size: BlockSize::LARGEST,
+            bytes_per_second: None,
+            attempts: 5,
+            push_patience: Duration::from_secs(300),
+            busy_during_push: false,
+        }
+    }
+}
+
+/// Where the GETs for a Package URI go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DownloadRoute {
+    /// To the server of the registration, on its session; host and port of the URI are ignored.
+    Registration,
+    /// To the host and port of the URI: over this socket for coap, on a session of its own with the same
+    /// credential for coaps. The host has to be an address.
+    Separate(Socket),
+}
+
+/// How a Read without Accept is answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DefaultFormat {
+    /// A single resource as text, everything else as TLV (Anjay).
+    ByPath,
+    /// Everything as TLV (Wakaama).
+    Tlv,
+}
+
+/// What becomes of observations when a client registers anew.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ObservationsAtRegister {
+    /// They end; the server has to observe again (Anjay).
+    Dropped,
+    /// They go on, with their tokens, on the new session.
+    Kept,
+}

@@ -1,0 +1,70 @@
+//! What a client tells its owner.
+
+use core::time::Duration;
+
+use coap::Code;
+use machine::SessionEnd;
+
+use super::firmware_update::{UpdateResult, UpdateState};
+
+/// What has happened in a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The server has accepted the registration.
+    Registered,
+    /// The server has accepted an update of the registration.
+    RegistrationUpdated,
+    /// The server does not know the registration any more; the client registers again at once.
+    RegistrationForgotten(Code),
+    /// The registration was refused.
+    RegistrationRefused {
+        /// The server's answer.
+        code: Code,
+        /// When the client tries again, from now.
+        retry: Duration,
+    },
+    /// The server does not answer.
+    ServerSilent {
+        /// When the client tries again, from now.
+        retry: Duration,
+    },
+    /// The session with the server did not come up.
+    SessionFailed {
+        /// Why.
+        end: SessionEnd,
+        /// When the client tries again, from now.
+        retry: Duration,
+    },
+    /// The session with the server ended.
+    SessionEnded(SessionEnd),
+    /// The client has deregistered; unless the server asked for a pause, nothing more will happen.
+    Deregistered,
+    /// State or result of object 5 has changed.
+    Firmware {
+        /// `/5/0/3`
+        state: UpdateState,
+        /// `/5/0/5`
+        result: UpdateResult,
+    },
+    /// More of a package is stored.
+    Progress {
+        /// Bytes that are stored.
+        bytes: u64,
+        /// Bytes of the whole package, if known.
+        total: Option<u64>,
+    },
+    /// The owner is to restart the device. The client works on until it is dropped, so that its last
+    /// answers can go out.
+    RebootWanted(RebootReason),
+    /// The store's power was cut. The client is silent from now on.
+    PowerLost,
+}
+
+/// Why a device is to restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RebootReason {
+    /// `/3/0/4` was executed.
+    Requested,
+    /// `/5/0/2` was executed and a new image is ready to boot.
+    Update,
+}
