@@ -76,18 +76,18 @@ impl fmt::Debug for Event {
             Self::KeyWanted { handshake, identity } => formatter
                 .debug_struct("KeyWanted")
                 .field("handshake", handshake)
-                .field("identity", &identity.escape_ascii())
+                .field("identity", &format_args!("{}", identity.escape_ascii()))
                 .finish(),
             Self::Rejected { identity, remote, cause } => formatter
                 .debug_struct("Rejected")
-                .field("identity", &identity.escape_ascii())
+                .field("identity", &format_args!("{}", identity.escape_ascii()))
                 .field("remote", remote)
                 .field("cause", cause)
                 .finish(),
             Self::Up { session, identity, remote, outgoing, suite } => formatter
                 .debug_struct("Up")
                 .field("session", session)
-                .field("identity", &identity.escape_ascii())
+                .field("identity", &format_args!("{}", identity.escape_ascii()))
                 .field("remote", remote)
                 .field("outgoing", outgoing)
                 .field("suite", suite)

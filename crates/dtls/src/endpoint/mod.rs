@@ -1,52 +1,220 @@
-//! One endpoint.
+//! One endpoint: all handshakes and sessions of a socket.
 
+mod associations;
+mod input;
+mod roster;
+mod session;
+#[cfg(test)]
+mod tests;
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::fmt;
 use core::net::SocketAddr;
 
-use machine::{Credential, Instant, Machine, Seed, SessionId};
+use machine::{Credential, Instant, KeyedState, Machine, Map, Random, Seed, SessionEnd, SessionId, Timers};
 
+use self::roster::{Key, Line, Roster, Slot};
+use self::session::Session;
+use crate::cookie::CookieJar;
+use crate::fault::DropCause;
+use crate::handshake::{Handshake, Schedule};
+use crate::wire::alert::Alert;
+use crate::wire::record::ContentType;
 use crate::{Config, Event, HandshakeId, SendError, Statistics};
 
-/// Serves and calls DTLS peers through one socket.
-#[derive(Debug)]
+/// Stateless answers that wait to be sent. A driver polls after every datagram and needs room for those of one
+/// only; this is for drivers that take a batch in first.
+const MAX_ANSWERS: usize = 1_024;
+/// Application records that wait to be polled; further ones are dropped as the network would.
+const MAX_WAITING_EVENTS: usize = 4_096;
+
+/// Serves and calls the DTLS peers of one socket.
+///
+/// At one remote address there is at most one session and one running handshake. A handshake that is finished
+/// replaces the session at its address, however it came about; until then that session stays usable. Sessions
+/// of one identity at several addresses live side by side.
+///
+/// [`Machine::poll_transmit`] needs a buffer of 400 bytes.
 pub struct Endpoint {
+    config: Config,
+    random: Random,
+    cookies: CookieJar,
+    roster: Roster<Association>,
+    /// Sessions, the one that was unheard for longest first.
+    live: Line,
+    /// Handshakes with clients, the oldest first.
+    half_open: Line,
+    /// Handshakes with servers, the oldest first.
+    calling: Line,
+    addresses: Map<SocketAddr, Place>,
+    timers: Timers<Key>,
+    transmits: VecDeque<Transmit>,
+    events: VecDeque<Event>,
     statistics: Statistics,
 }
 
+enum Association {
+    Handshake(Box<Handshake>),
+    Session(Session),
+}
+
+/// Who is at an address.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+struct Place {
+    session: Option<Slot>,
+    handshake: Option<Slot>,
+}
+
+enum Transmit {
+    Datagram(SocketAddr, Vec<u8>),
+    /// The flight of a handshake, or the last one of a session.
+    Flight(Key),
+}
+
 impl Endpoint {
-    /// An endpoint without sessions.
-    pub fn new(_config: Config, _seed: Seed) -> Self {
-        Self { statistics: Statistics::default() }
+    /// An endpoint without sessions. `seed` must come from the operating system's random source.
+    pub fn new(config: Config, seed: Seed) -> Self {
+        let mut random = Random::new(seed);
+        Self {
+            cookies: CookieJar::new(config.cookie_rotation, &mut random),
+            addresses: Map::with_hasher(KeyedState::new(&mut random)),
+            config,
+            random,
+            roster: Roster::new(),
+            live: Line::default(),
+            half_open: Line::default(),
+            calling: Line::default(),
+            timers: Timers::new(),
+            transmits: VecDeque::new(),
+            events: VecDeque::new(),
+            statistics: Statistics::default(),
+        }
     }
 
-    /// Calls `to`; ends in [`Event::Up`] or [`Event::Down`] with the number returned here.
-    pub fn connect(&mut self, _to: SocketAddr, _credential: Credential, _now: Instant) -> SessionId {
-        SessionId(0)
+    /// Calls `to`. Ends in [`Event::Up`] or [`Event::Down`] with the number returned here; with `Down` at once
+    /// if the identity is not of 1 to 128 bytes, the key not of 1 to 64, or `max_half_open` calls are running.
+    /// An earlier call to the same address that is still running ends as [`SessionEnd::Replaced`].
+    pub fn connect(&mut self, to: SocketAddr, credential: Credential, now: Instant) -> SessionId {
+        let schedule = Schedule::until(now + self.config.connect_timeout);
+        let handshake = Handshake::call(to, &credential, &self.config, schedule, &mut self.random);
+        let handshake = handshake.filter(|_| self.calling.len() < self.config.max_half_open);
+        match handshake.and_then(|handshake| self.begin(handshake, now)) {
+            Some(key) => SessionId(key.0),
+            None => self.refuse_call(credential),
+        }
     }
 
-    /// Answers [`Event::KeyWanted`]; `None` says that the identity is unknown.
-    pub fn provide_key(&mut self, _handshake: HandshakeId, _key: Option<&[u8]>, _now: Instant) {}
+    /// A number for a call that fails before it begins.
+    fn refuse_call(&mut self, credential: Credential) -> SessionId {
+        let sizes_fit =
+            (1..=128).contains(&credential.identity.len()) && (1..=64).contains(&credential.key.len());
+        let end = if sizes_fit { SessionEnd::Evicted } else { SessionEnd::NotAuthenticated };
+        let slot = self.roster.reserve();
+        let session = SessionId(slot.map_or(u64::MAX, |slot| self.roster.key(slot).0));
+        slot.into_iter().for_each(|slot| self.roster.release(slot));
+        self.events.push_back(Event::Down { session, end });
+        session
+    }
 
-    /// Writes one application record into `buffer` and says where to send it and how long it is.
+    /// Answers [`Event::KeyWanted`]. `None` says that the identity is unknown; so does a key that is not of 1 to
+    /// 64 bytes.
+    pub fn provide_key(&mut self, handshake: HandshakeId, key: Option<&[u8]>, now: Instant) {
+        let Some(slot) = self.roster.find(Key(handshake.0)) else { return };
+        let Some(Association::Handshake(parked)) = self.roster.get_mut(slot) else { return };
+        let step = parked.provide_key(key, &self.config, &mut self.random);
+        self.proceed(slot, step, now);
+    }
+
+    /// Writes one application record into `buffer` and says where to send it and how long it is. Any session
+    /// needs at most 93 bytes more than the plaintext.
     pub fn seal(
         &mut self,
-        _session: SessionId,
-        _plaintext: &[u8],
-        _buffer: &mut [u8],
+        session: SessionId,
+        plaintext: &[u8],
+        buffer: &mut [u8],
     ) -> Result<(SocketAddr, usize), SendError> {
-        Err(SendError::NotUp)
+        let slot = self.roster.find(Key(session.0)).ok_or(SendError::NotUp)?;
+        let Some(Association::Session(live)) = self.roster.get_mut(slot) else {
+            return Err(SendError::NotUp);
+        };
+        let sealed = live.channel.seal(ContentType::APPLICATION_DATA, plaintext, &mut self.random, buffer);
+        let remote = live.remote;
+        if sealed == Err(SendError::Exhausted) {
+            self.end_with_alert(slot, Alert::CLOSE_NOTIFY, SessionEnd::ClosedHere);
+        }
+        Ok((remote, sealed?))
     }
 
     /// Ends a session or gives a call up; [`Event::Down`] follows.
-    pub fn close(&mut self, _session: SessionId, _now: Instant) {}
+    pub fn close(&mut self, session: SessionId, _now: Instant) {
+        let Some(slot) = self.roster.find(Key(session.0)) else { return };
+        match self.roster.get(slot) {
+            Some(Association::Session(_)) => {
+                self.end_with_alert(slot, Alert::CLOSE_NOTIFY, SessionEnd::ClosedHere);
+            }
+            Some(Association::Handshake(_)) => self.abandon(slot, SessionEnd::ClosedHere),
+            None => {}
+        }
+    }
 
-    /// Where the other side of a session is.
-    pub fn address(&self, _session: SessionId) -> Option<SocketAddr> {
-        None
+    /// Where the other side of a session or call is.
+    pub fn address(&self, session: SessionId) -> Option<SocketAddr> {
+        let slot = self.roster.find(Key(session.0))?;
+        self.roster.get(slot).map(Association::remote)
+    }
+
+    /// How many sessions are up.
+    pub const fn session_count(&self) -> usize {
+        self.live.len()
+    }
+
+    /// How many handshakes with clients are running.
+    pub const fn half_open_count(&self) -> usize {
+        self.half_open.len()
     }
 
     /// What was counted since the endpoint was made.
-    pub fn statistics(&self) -> Statistics {
+    pub const fn statistics(&self) -> Statistics {
         self.statistics
+    }
+
+    fn answer(&mut self, to: SocketAddr, datagram: Vec<u8>) {
+        if self.transmits.len() < MAX_ANSWERS {
+            self.transmits.push_back(Transmit::Datagram(to, datagram));
+        } else {
+            self.drop_record(DropCause::Overload);
+        }
+    }
+
+    const fn drop_record(&mut self, cause: DropCause) {
+        cause.count(&mut self.statistics.dropped);
+    }
+
+    fn encode(&mut self, transmit: Transmit) -> Option<(SocketAddr, Vec<u8>)> {
+        match transmit {
+            Transmit::Datagram(to, datagram) => Some((to, datagram)),
+            Transmit::Flight(key) => {
+                let slot = self.roster.find(key)?;
+                let association = self.roster.get_mut(slot)?;
+                let remote = association.remote();
+                let datagram = match association {
+                    Association::Handshake(handshake) => handshake.encode_flight(&mut self.random),
+                    Association::Session(session) => session.encode_last_flight(&mut self.random)?,
+                };
+                Some((remote, datagram))
+            }
+        }
+    }
+}
+
+impl Association {
+    fn remote(&self) -> SocketAddr {
+        match self {
+            Self::Handshake(handshake) => handshake.remote,
+            Self::Session(session) => session.remote,
+        }
     }
 }
 
@@ -54,19 +222,49 @@ impl Machine for Endpoint {
     type Peer = SocketAddr;
     type Event = Event;
 
-    fn handle_input(&mut self, _from: SocketAddr, _bytes: &[u8], _now: Instant) {}
+    fn handle_input(&mut self, from: SocketAddr, bytes: &[u8], now: Instant) {
+        self.handle_datagram(from, bytes, now);
+    }
 
-    fn handle_timeout(&mut self, _now: Instant) {}
+    fn handle_timeout(&mut self, now: Instant) {
+        while let Some(key) = self.timers.expire(now) {
+            self.handle_timer(key, now);
+        }
+        while let Some(slot) = self.idle_session(now) {
+            self.end_session(slot, SessionEnd::TimedOut);
+        }
+    }
 
-    fn poll_transmit(&mut self, _buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
-        None
+    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        loop {
+            let transmit = self.transmits.pop_front()?;
+            let Some((to, datagram)) = self.encode(transmit) else { continue };
+            if let Some(front) = buffer.get_mut(..datagram.len()) {
+                front.copy_from_slice(&datagram);
+                return Some((to, datagram.len()));
+            }
+        }
     }
 
     fn poll_event(&mut self) -> Option<Event> {
-        None
+        self.events.pop_front()
     }
 
     fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        None
+        let handshake = self.timers.next().map(|at| (at, "a handshake is due"));
+        let session = self.idle_at().map(|at| (at, "a session is idle"));
+        [handshake, session].into_iter().flatten().min()
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Endpoint")
+            .field("sessions", &self.live.len())
+            .field("half_open", &self.half_open.len())
+            .field("calling", &self.calling.len())
+            .field("statistics", &self.statistics)
+            .finish_non_exhaustive()
     }
 }

@@ -1,0 +1,274 @@
+//! How handshakes begin, go on, become sessions, and end.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+
+use machine::{Instant, SessionEnd, SessionId};
+
+use super::roster::{Key, Line, Slot};
+use super::session::Session;
+use super::{Association, Endpoint, Place, Transmit};
+use crate::fault::Fault;
+use crate::handshake::{Handshake, Step};
+use crate::suite::Role;
+use crate::wire::alert::{Alert, Description};
+use crate::wire::record::ContentType;
+use crate::{Event, HandshakeId, Rejection};
+
+impl Endpoint {
+    /// Takes a new handshake in, in place of one at the same address, and sends its first flight.
+    pub(super) fn begin(&mut self, handshake: Handshake, now: Instant) -> Option<Key> {
+        let (remote, role) = (handshake.remote, handshake.role());
+        if let Some(slot) = self.addresses.get(&remote).and_then(|place| place.handshake) {
+            self.abandon(slot, SessionEnd::Replaced);
+        }
+        if role == Role::Server && self.half_open.len() >= self.config.max_half_open {
+            let oldest = self.half_open.oldest()?;
+            self.statistics.failures.evicted += 1;
+            self.abandon(oldest, SessionEnd::Evicted);
+        }
+        let slot = self.roster.insert(Association::Handshake(Box::new(handshake)))?;
+        self.roster.join(line_of(role, &mut self.half_open, &mut self.calling), slot);
+        self.addresses.entry(remote).or_default().handshake = Some(slot);
+        self.proceed(slot, Ok(Step::Send), now);
+        Some(self.roster.key(slot))
+    }
+
+    /// Does what a handshake wants after an input.
+    pub(super) fn proceed(&mut self, slot: Slot, step: Result<Step, Fault>, now: Instant) {
+        match step {
+            Ok(Step::Nothing) => {}
+            Ok(Step::Dropped(cause)) => self.drop_record(cause),
+            Ok(Step::Send) => self.send_flight(slot, now),
+            Ok(Step::Repeat) => self.repeat_flight(slot, now),
+            Ok(Step::WantKey) => self.ask_for_key(slot),
+            Ok(Step::Finished) => self.establish(slot, now),
+            Ok(Step::PeerAlert(alert)) => self.handle_refusal(slot, alert),
+            Err(fault) => self.fail(slot, fault),
+        }
+    }
+
+    /// Sends a new flight; its repetitions start from the shortest time again.
+    fn send_flight(&mut self, slot: Slot, now: Instant) {
+        let first = self.config.first_retransmission;
+        let Some(handshake) = self.handshake_mut(slot) else { return };
+        handshake.schedule.timeout = first;
+        handshake.schedule.repeat_at = now + first;
+        self.queue_flight(slot);
+        self.set_timer(slot);
+    }
+
+    fn repeat_flight(&mut self, slot: Slot, now: Instant) {
+        let Some(handshake) = self.handshake_mut(slot) else { return };
+        let schedule = &mut handshake.schedule;
+        schedule.repeat_at = now + schedule.timeout;
+        self.statistics.retransmissions += 1;
+        self.queue_flight(slot);
+        self.set_timer(slot);
+    }
+
+    pub(super) fn queue_flight(&mut self, slot: Slot) {
+        self.transmits.push_back(Transmit::Flight(self.roster.key(slot)));
+    }
+
+    fn set_timer(&mut self, slot: Slot) {
+        let key = self.roster.key(slot);
+        let Some(Association::Handshake(handshake)) = self.roster.get_mut(slot) else { return };
+        let schedule = &mut handshake.schedule;
+        if let Some(timer) = schedule.timer.take() {
+            self.timers.cancel(timer);
+        }
+        schedule.timer = Some(self.timers.set(schedule.repeat_at.min(schedule.deadline), key));
+    }
+
+    /// The timer of a handshake has fired: time to repeat its flight or to give up.
+    pub(super) fn handle_timer(&mut self, key: Key, now: Instant) {
+        let longest = self.config.longest_retransmission;
+        let Some(slot) = self.roster.find(key) else { return };
+        let Some(handshake) = self.handshake_mut(slot) else { return };
+        let waits_for_peer = handshake.waits_for_peer();
+        let schedule = &mut handshake.schedule;
+        schedule.timer = None;
+        if schedule.deadline <= now {
+            self.expire(slot);
+        } else if waits_for_peer {
+            schedule.timeout = (schedule.timeout * 2).min(longest);
+            self.repeat_flight(slot, now);
+        } else {
+            schedule.repeat_at = now + schedule.timeout;
+            self.set_timer(slot);
+        }
+    }
+
+    fn expire(&mut self, slot: Slot) {
+        let rejection = self.handshake_mut(slot).and_then(|handshake| handshake.rejection());
+        let failures = &mut self.statistics.failures;
+        match rejection {
+            None => failures.timed_out += 1,
+            Some(Rejection::WrongKey) => failures.wrong_key += 1,
+            Some(Rejection::UnknownIdentity) => failures.unknown_identity += 1,
+        }
+        if let Some(cause) = rejection {
+            self.report_rejection(slot, cause);
+        }
+        self.abandon(slot, SessionEnd::TimedOut);
+    }
+
+    fn ask_for_key(&mut self, slot: Slot) {
+        let handshake = HandshakeId(self.roster.key(slot).0);
+        let Some(parked) = self.handshake_mut(slot) else { return };
+        let identity = parked.identity.clone();
+        self.events.push_back(Event::KeyWanted { handshake, identity });
+    }
+
+    /// We give a handshake up, and say so to the peer.
+    fn fail(&mut self, slot: Slot, fault: Fault) {
+        fault.count(&mut self.statistics.failures);
+        let Some(Association::Handshake(handshake)) = self.roster.get_mut(slot) else { return };
+        let (remote, datagram) = (handshake.remote, handshake.encode_alert(fault, &mut self.random));
+        self.answer(remote, datagram);
+        match fault {
+            Fault::WrongKey => self.report_rejection(slot, Rejection::WrongKey),
+            Fault::UnknownIdentity | Fault::IdentityRefused => {
+                self.report_rejection(slot, Rejection::UnknownIdentity);
+            }
+            _ => {}
+        }
+        let wrong = fault == Fault::WrongFinished;
+        self.abandon(slot, if wrong { SessionEnd::NotAuthenticated } else { SessionEnd::ClosedHere });
+    }
+
+    fn report_rejection(&mut self, slot: Slot, cause: Rejection) {
+        let Some(handshake) = self.handshake_mut(slot) else { return };
+        let (identity, remote) = (core::mem::take(&mut handshake.identity), handshake.remote);
+        self.events.push_back(Event::Rejected { identity, remote, cause });
+    }
+
+    /// The peer gives a handshake up.
+    pub(super) fn handle_refusal(&mut self, slot: Slot, alert: Alert) {
+        self.statistics.failures.alert += 1;
+        let end = match alert.description {
+            Description::BAD_RECORD_MAC | Description::DECRYPT_ERROR | Description::UNKNOWN_PSK_IDENTITY => {
+                SessionEnd::NotAuthenticated
+            }
+            Description::CLOSE_NOTIFY => SessionEnd::ClosedByPeer,
+            description => SessionEnd::Alert(description.0),
+        };
+        self.abandon(slot, end);
+    }
+
+    /// Forgets a handshake. Who called learns it; who was called had not heard of it.
+    pub(super) fn abandon(&mut self, slot: Slot, end: SessionEnd) {
+        let session = SessionId(self.roster.key(slot).0);
+        let Some(handshake) = self.take_handshake(slot) else { return };
+        self.roster.release(slot);
+        if handshake.role() == Role::Client {
+            self.events.push_back(Event::Down { session, end });
+        }
+    }
+
+    /// Takes a handshake out of its slot, its line and its address. The slot keeps its number.
+    fn take_handshake(&mut self, slot: Slot) -> Option<Box<Handshake>> {
+        let Some(Association::Handshake(handshake)) = self.roster.get_mut(slot) else { return None };
+        let (remote, role) = (handshake.remote, handshake.role());
+        if let Some(timer) = handshake.schedule.timer.take() {
+            self.timers.cancel(timer);
+        }
+        self.roster.leave(line_of(role, &mut self.half_open, &mut self.calling), slot);
+        self.vacate(remote, slot);
+        match self.roster.take(slot)? {
+            Association::Handshake(handshake) => Some(handshake),
+            Association::Session(_) => None,
+        }
+    }
+
+    /// Turns a finished handshake into a session, in place of the one at its address.
+    fn establish(&mut self, slot: Slot, now: Instant) {
+        let Some(mut handshake) = self.take_handshake(slot) else { return };
+        let (remote, outgoing) = (handshake.remote, handshake.role() == Role::Client);
+        let identity = core::mem::take(&mut handshake.identity);
+        let Some((channel, last_flight)) = handshake.into_session() else { return };
+        if let Some(old) = self.addresses.get(&remote).and_then(|place| place.session) {
+            self.end_session(old, SessionEnd::Replaced);
+        }
+        while self.live.len() >= self.config.max_sessions.max(1) {
+            let Some(oldest) = self.live.oldest() else { break };
+            self.end_session(oldest, SessionEnd::Evicted);
+        }
+        let suite = channel.keys().suite();
+        let last_flight = last_flight.map(Box::new);
+        let answers = last_flight.is_some();
+        self.roster.put(slot, Association::Session(Session { remote, channel, heard: now, last_flight }));
+        self.roster.join(&mut self.live, slot);
+        self.addresses.entry(remote).or_default().session = Some(slot);
+        self.statistics.handshakes += 1;
+        let session = SessionId(self.roster.key(slot).0);
+        self.events.push_back(Event::Up { session, identity, remote, outgoing, suite });
+        if answers {
+            self.queue_flight(slot);
+        }
+    }
+
+    /// Ends a session and tells its owner.
+    pub(super) fn end_session(&mut self, slot: Slot, end: SessionEnd) {
+        let session = SessionId(self.roster.key(slot).0);
+        let Some(Association::Session(Session { remote, .. })) = self.roster.get(slot) else { return };
+        let remote = *remote;
+        self.roster.leave(&mut self.live, slot);
+        self.roster.take(slot);
+        self.roster.release(slot);
+        self.vacate(remote, slot);
+        self.events.push_back(Event::Down { session, end });
+    }
+
+    /// Ends a session, telling its owner and the peer.
+    pub(super) fn end_with_alert(&mut self, slot: Slot, alert: Alert, end: SessionEnd) {
+        self.send_alert(slot, alert);
+        self.end_session(slot, end);
+    }
+
+    pub(super) fn send_alert(&mut self, slot: Slot, alert: Alert) {
+        let Some(Association::Session(session)) = self.roster.get_mut(slot) else { return };
+        let (remote, mut datagram) = (session.remote, Vec::new());
+        session.channel.push(ContentType::ALERT, &alert.encode(), &mut self.random, &mut datagram);
+        self.answer(remote, datagram);
+    }
+
+    /// The session that has been idle for too long, if there is one.
+    pub(super) fn idle_session(&self, now: Instant) -> Option<Slot> {
+        self.live.oldest().filter(|_| self.idle_at().is_some_and(|at| at <= now))
+    }
+
+    /// When the session that was unheard for longest is forgotten.
+    pub(super) fn idle_at(&self) -> Option<Instant> {
+        match self.roster.get(self.live.oldest()?)? {
+            Association::Session(session) => Some(session.heard + self.config.idle_limit),
+            Association::Handshake(_) => None,
+        }
+    }
+
+    /// Takes a slot out of the place at an address.
+    fn vacate(&mut self, remote: SocketAddr, slot: Slot) {
+        let Some(place) = self.addresses.get_mut(&remote) else { return };
+        place.session.take_if(|occupant| *occupant == slot);
+        place.handshake.take_if(|occupant| *occupant == slot);
+        if *place == Place::default() {
+            self.addresses.remove(&remote);
+        }
+    }
+
+    fn handshake_mut(&mut self, slot: Slot) -> Option<&mut Handshake> {
+        match self.roster.get_mut(slot)? {
+            Association::Handshake(handshake) => Some(handshake),
+            Association::Session(_) => None,
+        }
+    }
+}
+
+fn line_of<'a>(role: Role, half_open: &'a mut Line, calling: &'a mut Line) -> &'a mut Line {
+    match role {
+        Role::Client => calling,
+        Role::Server => half_open,
+    }
+}
