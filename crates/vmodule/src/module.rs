@@ -1,0 +1,334 @@
+//! A whole module: flash, boot loader and LwM2M client, and the power that may fail.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use firmware::{
+    Bank, Banks, BootError, BootLoader, BootState, Booted, EmulatedFlash, Flash, LayoutError, Medium, Memory,
+    Model, PowerCut, Version,
+};
+use lwm2m::client::{self, Client, RebootReason};
+use machine::{
+    Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
+};
+
+use crate::FlashStore;
+
+/// What a module is and how long its steps take.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the client is and does.
+    pub client: client::Config,
+    /// Which images suit.
+    pub model: Model,
+    /// How long the client goes on after it was told to restart, so that its answer gets out.
+    pub farewell: Duration,
+    /// How long a start takes.
+    pub boot_time: Duration,
+    /// How long the first start of a new image takes: installing is done then.
+    pub install_time: Duration,
+    /// After how long the power comes back once it was cut; `None`: never.
+    pub power_returns: Option<Duration>,
+}
+
+impl Settings {
+    /// Settings with the times of a small module: five seconds to start, ten with a new image.
+    pub fn new(client: client::Config, model: Model) -> Self {
+        Self {
+            client,
+            model,
+            farewell: Duration::from_secs(2),
+            boot_time: Duration::from_secs(5),
+            install_time: Duration::from_secs(10),
+            power_returns: None,
+        }
+    }
+}
+
+/// What has happened in a module.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// An image runs.
+    Booted {
+        /// The bank that it is in.
+        bank: Bank,
+        /// Its version.
+        version: Version,
+        /// What the boot record said at this start; `Testing` becomes `Updated` at once, since every image
+        /// that boots here works.
+        state: BootState,
+    },
+    /// No image can run: the module would have to be rewritten by wire.
+    BootFailed(BootError),
+    /// The client reports.
+    Client(client::Event),
+    /// The module restarts.
+    Rebooting(RebootReason),
+    /// The power was cut; whether and when it comes back is in [`Settings::power_returns`].
+    PowerLost,
+}
+
+/// A virtual module. Its flash is all that survives a restart.
+#[derive(Debug)]
+pub struct Module<M = Memory> {
+    settings: Settings,
+    banks: Banks,
+    state: State<M>,
+    random: Random,
+    next_request: OpenRequest,
+    /// Sessions of the client that runs, or of the one that ran before the restart.
+    links: Vec<Link>,
+    sessions: VecDeque<SessionCommand>,
+    events: VecDeque<Event>,
+    boots: u32,
+}
+
+#[derive(Debug)]
+enum State<M> {
+    /// Starts then.
+    Off { flash: EmulatedFlash<M>, starts: Instant },
+    /// Nothing but the owner can change this.
+    Dead { flash: EmulatedFlash<M> },
+    Running { client: Box<Client<FlashStore<EmulatedFlash<M>>>>, reboot: Option<(Instant, RebootReason)> },
+    /// Only inside a change of state.
+    Changing,
+}
+
+impl<M: Medium> Module<M> {
+    /// A module that starts at once with whatever its flash holds.
+    ///
+    /// # Errors
+    /// The flash is too small for two banks.
+    pub fn new(
+        settings: Settings,
+        flash: EmulatedFlash<M>,
+        seed: Seed,
+        now: Instant,
+    ) -> Result<Self, LayoutError> {
+        Ok(Self {
+            banks: Banks::new(flash.geometry())?,
+            settings,
+            state: State::Off { flash, starts: now },
+            random: Random::new(seed),
+            next_request: OpenRequest(0),
+            links: Vec::new(),
+            sessions: VecDeque::new(),
+            events: VecDeque::new(),
+            boots: 0,
+        })
+    }
+
+    /// The client, while one runs.
+    pub fn client(&self) -> Option<&Client<FlashStore<EmulatedFlash<M>>>> {
+        match &self.state {
+            State::Running { client, .. } => Some(client),
+            _ => None,
+        }
+    }
+
+    /// The flash, whatever state the module is in.
+    pub fn flash(&self) -> Option<&EmulatedFlash<M>> {
+        match &self.state {
+            State::Off { flash, .. } | State::Dead { flash } => Some(flash),
+            State::Running { client, .. } => Some(client.store().flash()),
+            State::Changing => None,
+        }
+    }
+
+    /// How often it has started.
+    pub fn boots(&self) -> u32 {
+        self.boots
+    }
+
+    /// The version that runs, if any does.
+    pub fn version(&self) -> Option<String> {
+        use client::FirmwareStore as _;
+        self.client().map(|client| client.store().running_version())
+    }
+
+    /// Lets the power fail in a later flash operation.
+    pub fn cut_power_after(&mut self, cut: PowerCut) {
+        match &mut self.state {
+            State::Off { flash, .. } | State::Dead { flash } => flash.cut_power(cut),
+            State::Running { client, .. } => client.store_mut().flash_mut().cut_power(cut),
+            State::Changing => {}
+        }
+    }
+
+    /// Cuts the power now.
+    pub fn lose_power(&mut self, now: Instant) {
+        if let Some(flash) = self.take_flash() {
+            self.go_dark(flash, now);
+        }
+    }
+
+    /// Deregisters; [`client::Event::Deregistered`] follows if the client was registered.
+    pub fn shut_down(&mut self, now: Instant) {
+        if let State::Running { client, .. } = &mut self.state {
+            client.shut_down(now);
+        }
+        self.settle(now);
+    }
+
+    /// Takes the flash out of whatever used it; the state has to be set afterwards.
+    fn take_flash(&mut self) -> Option<EmulatedFlash<M>> {
+        match core::mem::replace(&mut self.state, State::Changing) {
+            State::Off { flash, .. } | State::Dead { flash } => Some(flash),
+            State::Running { mut client, .. } => {
+                self.next_request = client.next_request();
+                Some(client.into_store().into_flash())
+            }
+            State::Changing => None,
+        }
+    }
+
+    fn go_dark(&mut self, flash: EmulatedFlash<M>, now: Instant) {
+        self.events.push_back(Event::PowerLost);
+        self.state = match self.settings.power_returns {
+            Some(wait) => State::Off { flash, starts: now + wait + self.settings.boot_time },
+            None => State::Dead { flash },
+        };
+    }
+
+    fn restart(&mut self, reason: RebootReason, now: Instant) {
+        let Some(flash) = self.take_flash() else { return };
+        self.events.push_back(Event::Rebooting(reason));
+        let takes = match reason {
+            RebootReason::Requested => self.settings.boot_time,
+            RebootReason::Update => self.settings.install_time,
+        };
+        self.state = State::Off { flash, starts: now + takes };
+    }
+
+    /// Boots, confirms, and starts the client.
+    fn start(&mut self, now: Instant) {
+        let Some(mut flash) = self.take_flash() else { return };
+        // A driver below DTLS knows nothing of our restart: what it still holds belongs to the dead.
+        let old = core::mem::take(&mut self.links);
+        self.sessions.extend(old.into_iter().map(SessionCommand::Close));
+        if !flash.is_powered() {
+            flash.restore_power();
+        }
+        self.boots += 1;
+        match boot(&mut flash, self.banks) {
+            Ok((booted, state)) => {
+                let Booted { bank, header, .. } = booted;
+                self.events.push_back(Event::Booted { bank, version: header.version, state });
+                let store = FlashStore::new(flash, self.banks, self.settings.model, booted);
+                let (seed, first) = (self.random.seed(), self.next_request);
+                let client = Client::new(self.settings.client.clone(), store, seed, first, now);
+                self.state = State::Running { client: Box::new(client), reboot: None };
+            }
+            Err(BootError::Flash(firmware::FlashError::PowerLost)) => self.go_dark(flash, now),
+            Err(error) => {
+                self.events.push_back(Event::BootFailed(error));
+                self.state = State::Dead { flash };
+            }
+        }
+    }
+
+    /// Follows up on what the client has said.
+    fn settle(&mut self, now: Instant) {
+        if let State::Off { starts, .. } = self.state
+            && starts <= now
+        {
+            self.start(now);
+        }
+        let mut power_lost = false;
+        if let State::Running { client, reboot } = &mut self.state {
+            while let Some(event) = client.poll_event() {
+                if let client::Event::RebootWanted(reason) = event {
+                    reboot.get_or_insert((now + self.settings.farewell, reason));
+                }
+                power_lost |= event == client::Event::PowerLost;
+                if event != client::Event::PowerLost {
+                    self.events.push_back(Event::Client(event));
+                }
+            }
+            self.sessions.extend(core::iter::from_fn(|| client.poll_session()));
+        }
+        if power_lost {
+            self.lose_power(now);
+        }
+        if let State::Running { reboot: Some((at, reason)), .. } = self.state
+            && at <= now
+        {
+            self.restart(reason, now);
+        }
+    }
+}
+
+/// Chooses the image, and confirms one that is on trial: it has booted, which is all that an image here
+/// can prove. The second value is what the boot record said before.
+fn boot<M: Medium>(
+    flash: &mut EmulatedFlash<M>,
+    banks: Banks,
+) -> Result<(Booted, BootState), BootError> {
+    let loader = BootLoader::new(banks);
+    let mut booted = loader.start(flash)?;
+    let state = booted.state;
+    if let BootState::Testing { .. } = state {
+        loader.confirm(flash, booted.bank)?;
+        booted.state = BootState::Updated;
+    }
+    Ok((booted, state))
+}
+
+impl<M: Medium> Machine for Module<M> {
+    type Peer = Link;
+    type Event = Event;
+
+    fn handle_input(&mut self, from: Link, bytes: &[u8], now: Instant) {
+        if let State::Running { client, .. } = &mut self.state {
+            client.handle_input(from, bytes, now);
+            self.settle(now);
+        }
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        if let State::Running { client, .. } = &mut self.state {
+            client.handle_timeout(now);
+        }
+        self.settle(now);
+    }
+
+    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Link, usize)> {
+        match &mut self.state {
+            State::Running { client, .. } => client.poll_transmit(buffer),
+            _ => None,
+        }
+    }
+
+    fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        match &self.state {
+            State::Off { starts, .. } => Some((*starts, "start")),
+            State::Running { client, reboot } => {
+                let restart = reboot.map(|(at, _)| (at, "restart"));
+                restart.into_iter().chain(client.poll_timeout()).min_by_key(|(at, _)| *at)
+            }
+            State::Dead { .. } | State::Changing => None,
+        }
+    }
+}
+
+impl<M: Medium> SessionMachine for Module<M> {
+    fn handle_session(&mut self, event: SessionEvent<'_>, now: Instant) {
+        match event {
+            SessionEvent::Up { link, .. } => self.links.push(link),
+            SessionEvent::Down { link, .. } => self.links.retain(|known| *known != link),
+            SessionEvent::Failed { .. } => {}
+        }
+        if let State::Running { client, .. } = &mut self.state {
+            client.handle_session(event, now);
+            self.settle(now);
+        }
+    }
+
+    fn poll_session(&mut self) -> Option<SessionCommand> {
+        self.sessions.pop_front()
+    }
+}
