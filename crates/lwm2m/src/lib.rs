@@ -29,4 +29,5 @@ pub mod client;
 pub mod format;
 pub mod object;
 pub mod path;
+pub mod server;
 pub mod value;
