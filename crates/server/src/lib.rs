@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config;
 pub mod secrets;
 pub mod size;
+pub mod store;
 pub mod uri;
 
 pub use secrets::{Psk, PskError, PskLengths};

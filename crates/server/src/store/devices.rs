@@ -1,0 +1,213 @@
+//! Devices and what the protocol last told about them.
+
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
+
+use crate::clock::Moment;
+
+/// A device as it was added, with what is known of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Device {
+    pub id: String,
+    pub domain: String,
+    pub endpoint: String,
+    pub name: String,
+    pub security: String,
+    pub created_at: Moment,
+    pub state: Option<DeviceState>,
+    /// Identity and key prefix of its newest credential.
+    pub identity: Option<String>,
+    pub key_prefix: Option<String>,
+}
+
+/// What the protocol told.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeviceState {
+    pub registered: bool,
+    pub address: String,
+    pub secured: bool,
+    pub lwm2m_version: String,
+    pub lifetime_seconds: i64,
+    pub manufacturer: Option<String>,
+    pub model: Option<String>,
+    pub firmware_version: Option<String>,
+    pub registered_at: Option<i64>,
+    pub last_seen_at: i64,
+    pub warning: Option<String>,
+}
+
+const SELECT: &str = "SELECT devices.id, devices.domain, devices.endpoint, devices.name, devices.security, \
+    devices.created_at, device_states.registered, device_states.address, device_states.secured, \
+    device_states.lwm2m_version, device_states.lifetime_seconds, device_states.manufacturer, \
+    device_states.model, device_states.firmware_version, device_states.registered_at, \
+    device_states.last_seen_at, device_states.warning, credentials.identity, credentials.key_prefix \
+    FROM devices LEFT JOIN device_states ON device_states.device_id = devices.id \
+    LEFT JOIN credentials ON credentials.device_id = devices.id AND credentials.kind = 'psk' \
+    AND credentials.version = 1";
+
+/// Adds a device without state and credential.
+pub async fn insert(connection: &mut AnyConnection, device: &Device) -> sqlx::Result<()> {
+    sqlx::query(
+        "INSERT INTO devices (id, domain, endpoint, name, security, last_upgrade_number, created_at) \
+         VALUES ($1, $2, $3, $4, $5, 0, $6)",
+    )
+    .bind(&device.id)
+    .bind(&device.domain)
+    .bind(&device.endpoint)
+    .bind(&device.name)
+    .bind(&device.security)
+    .bind(device.created_at.0)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The device with this endpoint name.
+pub async fn by_endpoint(connection: &mut AnyConnection, endpoint: &str) -> sqlx::Result<Option<Device>> {
+    let row = sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE devices.endpoint = $1")))
+        .bind(endpoint)
+        .fetch_optional(connection)
+        .await?;
+    row.map(device).transpose()
+}
+
+/// Devices in the order of their endpoint names, after `after`, whose endpoint or name contains `search`.
+pub async fn page(
+    connection: &mut AnyConnection,
+    search: &str,
+    after: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<Device>> {
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "{SELECT} WHERE devices.endpoint > $1 \
+         AND (LOWER(devices.endpoint) LIKE $2 ESCAPE '\\' OR LOWER(devices.name) LIKE $2 ESCAPE '\\') \
+         ORDER BY devices.endpoint LIMIT $3"
+    )))
+    .bind(after)
+    .bind(pattern(search))
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
+    rows.into_iter().map(device).collect()
+}
+
+/// A pattern for texts that contain `search`, in any case.
+fn pattern(search: &str) -> String {
+    let mut pattern = String::from("%");
+    for letter in search.to_lowercase().chars() {
+        if matches!(letter, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(letter);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// Removes a device with its credentials, state and history.
+pub async fn delete(connection: &mut AnyConnection, id: &str) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM devices WHERE id = $1").bind(id).execute(connection).await?;
+    Ok(())
+}
+
+/// The number of the device's next upgrade, counted from one and never given twice.
+pub async fn take_upgrade_number(connection: &mut AnyConnection, id: &str) -> sqlx::Result<i64> {
+    let row = sqlx::query(
+        "UPDATE devices SET last_upgrade_number = last_upgrade_number + 1 WHERE id = $1 \
+         RETURNING last_upgrade_number",
+    )
+    .bind(id)
+    .fetch_one(connection)
+    .await?;
+    row.try_get(0)
+}
+
+/// Rows of one statement; 12 values each stays far below the limits of both engines.
+const ROWS: usize = 200;
+
+/// Writes what the protocol told of many devices; those that were removed meanwhile are left out.
+pub async fn write_states(
+    connection: &mut AnyConnection,
+    states: &[(String, DeviceState)],
+) -> sqlx::Result<()> {
+    for chunk in states.chunks(ROWS) {
+        let values: Vec<String> = (0..chunk.len())
+            .map(|row| {
+                let first = row * 12;
+                let places: Vec<String> = (first + 1..=first + 12).map(|place| format!("${place}")).collect();
+                format!("({})", places.join(", "))
+            })
+            .collect();
+        let text = format!(
+            "INSERT INTO device_states (device_id, registered, address, secured, lwm2m_version, \
+             lifetime_seconds, manufacturer, model, firmware_version, registered_at, last_seen_at, warning) \
+             SELECT new.* FROM (VALUES {}) AS new \
+             WHERE EXISTS (SELECT 1 FROM devices WHERE devices.id = new.column1) \
+             ON CONFLICT (device_id) DO UPDATE SET registered = excluded.registered, \
+             address = excluded.address, secured = excluded.secured, \
+             lwm2m_version = excluded.lwm2m_version, lifetime_seconds = excluded.lifetime_seconds, \
+             manufacturer = COALESCE(excluded.manufacturer, device_states.manufacturer), \
+             model = COALESCE(excluded.model, device_states.model), \
+             firmware_version = COALESCE(excluded.firmware_version, device_states.firmware_version), \
+             registered_at = COALESCE(excluded.registered_at, device_states.registered_at), \
+             last_seen_at = excluded.last_seen_at, \
+             warning = COALESCE(excluded.warning, device_states.warning)",
+            values.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
+        for (id, state) in chunk {
+            query = query
+                .bind(id)
+                .bind(i64::from(state.registered))
+                .bind(&state.address)
+                .bind(i64::from(state.secured))
+                .bind(&state.lwm2m_version)
+                .bind(state.lifetime_seconds)
+                .bind(&state.manufacturer)
+                .bind(&state.model)
+                .bind(&state.firmware_version)
+                .bind(state.registered_at)
+                .bind(state.last_seen_at)
+                .bind(&state.warning);
+        }
+        query.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
+/// Nobody is registered before the first device registers again.
+pub async fn forget_registrations(connection: &mut AnyConnection) -> sqlx::Result<()> {
+    sqlx::query("UPDATE device_states SET registered = 0 WHERE registered <> 0").execute(connection).await?;
+    Ok(())
+}
+
+fn device(row: AnyRow) -> sqlx::Result<Device> {
+    Ok(Device {
+        id: row.try_get("id")?,
+        domain: row.try_get("domain")?,
+        endpoint: row.try_get("endpoint")?,
+        name: row.try_get("name")?,
+        security: row.try_get("security")?,
+        created_at: Moment(row.try_get("created_at")?),
+        state: state(&row)?,
+        identity: row.try_get("identity")?,
+        key_prefix: row.try_get("key_prefix")?,
+    })
+}
+
+fn state(row: &AnyRow) -> sqlx::Result<Option<DeviceState>> {
+    let Some(registered) = row.try_get::<Option<i64>, _>("registered")? else { return Ok(None) };
+    Ok(Some(DeviceState {
+        registered: registered != 0,
+        address: row.try_get("address")?,
+        secured: row.try_get::<i64, _>("secured")? != 0,
+        lwm2m_version: row.try_get("lwm2m_version")?,
+        lifetime_seconds: row.try_get("lifetime_seconds")?,
+        manufacturer: row.try_get("manufacturer")?,
+        model: row.try_get("model")?,
+        firmware_version: row.try_get("firmware_version")?,
+        registered_at: row.try_get("registered_at")?,
+        last_seen_at: row.try_get("last_seen_at")?,
+        warning: row.try_get("warning")?,
+    }))
+}

@@ -1,0 +1,84 @@
+//! Brings the schema up to date, forward only, one transaction per step.
+
+use sqlx::{AnyConnection, Row};
+
+use super::StoreError;
+use super::dialect::BEGIN;
+use crate::clock::Moment;
+
+/// The steps, oldest first; a step that was released is never changed.
+const STEPS: &[(i64, &str)] = &[(1, include_str!("migrations/0001_first.sql"))];
+
+/// Why the schema is not up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    /// Written by a later release.
+    #[error(
+        "the data folder was written by a newer version of updraft (schema {found}, this version knows \
+         {known}); start that version, or restore a backup made before it"
+    )]
+    TooNew {
+        /// What the database has.
+        found: i64,
+        /// What this version can read.
+        known: i64,
+    },
+    /// A step failed and was undone.
+    #[error("cannot bring the database to schema {step}")]
+    Step {
+        /// Which.
+        step: i64,
+        /// Why.
+        #[source]
+        source: StoreError,
+    },
+}
+
+/// Applies the steps that are missing.
+pub async fn migrate(connection: &mut AnyConnection, now: Moment) -> Result<(), MigrationError> {
+    let failed = |step| move |error: sqlx::Error| MigrationError::Step { step, source: error.into() };
+    let found = version(connection).await.map_err(failed(0))?;
+    let known = STEPS.last().map_or(0, |(step, _)| *step);
+    if found > known {
+        return Err(MigrationError::TooNew { found, known });
+    }
+    for (step, text) in STEPS.iter().filter(|(step, _)| *step > found) {
+        apply(connection, *step, text, now).await.map_err(failed(*step))?;
+        tracing::info!(step, "the database schema was brought up to date");
+    }
+    Ok(())
+}
+
+async fn version(connection: &mut AnyConnection) -> sqlx::Result<i64> {
+    let tables = "CREATE TABLE IF NOT EXISTS schema_steps (step BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
+                  CREATE TABLE IF NOT EXISTS properties (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)";
+    sqlx::raw_sql(tables).execute(&mut *connection).await?;
+    let row = sqlx::query("SELECT CAST(COALESCE(MAX(step), 0) AS BIGINT) FROM schema_steps")
+        .fetch_one(connection)
+        .await?;
+    row.try_get(0)
+}
+
+async fn apply(
+    connection: &mut AnyConnection,
+    step: i64,
+    text: &'static str,
+    now: Moment,
+) -> sqlx::Result<()> {
+    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
+    let applied = async {
+        sqlx::raw_sql(text).execute(&mut *connection).await?;
+        sqlx::query("INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)")
+            .bind(step)
+            .bind(now.0)
+            .execute(&mut *connection)
+            .await?;
+        sqlx::raw_sql("COMMIT").execute(&mut *connection).await
+    }
+    .await;
+    if applied.is_err() {
+        // The first error says why; a failing rollback would add nothing to it.
+        let _ = sqlx::raw_sql("ROLLBACK").execute(connection).await;
+    }
+    applied.map(|_| ())
+}

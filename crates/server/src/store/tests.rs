@@ -1,0 +1,166 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::clock::Moment;
+use devices::{Device, DeviceState};
+
+fn device(number: usize) -> Device {
+    Device {
+        id: format!("id-{number:04}"),
+        domain: ROOT_DOMAIN.to_owned(),
+        endpoint: format!("urn:imei:{number:015}"),
+        name: format!("Meter {number}"),
+        security: "none".to_owned(),
+        created_at: Moment(number as i64),
+        state: None,
+        identity: None,
+        key_prefix: None,
+    }
+}
+
+async fn open(folder: &Path) -> Store {
+    Store::open(&folder.join("updraft.db"), &WallClock::from_fn(|| Moment(1))).await.unwrap()
+}
+
+async fn add(store: &Store, number: usize) -> Result<(), StoreError> {
+    store
+        .write(move |connection| {
+            Box::pin(async move { Ok(devices::insert(connection, &device(number)).await?) })
+        })
+        .await
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    add(&store, 1).await.unwrap();
+    store.close().await;
+    assert!(matches!(add(&store, 2).await, Err(StoreError::Closed)));
+    let store = open(folder.path()).await;
+    let found =
+        devices::by_endpoint(&mut *store.read().await.unwrap(), "urn:imei:000000000000001").await.unwrap();
+    assert_eq!(found, Some(device(1)));
+}
+
+#[tokio::test]
+async fn a_failing_change_leaves_the_others_of_its_transaction_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let (one, twice, other) = tokio::join!(add(&store, 1), add(&store, 1), add(&store, 2));
+    assert!(one.is_ok() && twice.is_err() && other.is_ok(), "{one:?} {twice:?} {other:?}");
+    let page = devices::page(&mut *store.read().await.unwrap(), "", "", 10).await.unwrap();
+    assert_eq!(page.len(), 2);
+}
+
+#[tokio::test]
+async fn many_changes_share_few_commits() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let done = Arc::new(AtomicUsize::new(0));
+    let tasks: Vec<_> = (0..500)
+        .map(|number| {
+            let (store, done) = (store.clone(), done.clone());
+            tokio::spawn(async move {
+                add(&store, number).await.unwrap();
+                done.fetch_add(1, Ordering::Relaxed);
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(done.load(Ordering::Relaxed), 500);
+    let page = devices::page(&mut *store.read().await.unwrap(), "", "", 1_000).await.unwrap();
+    assert_eq!(page.len(), 500);
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    assert!(devices::insert(&mut *store.read().await.unwrap(), &device(1)).await.is_err());
+}
+
+#[tokio::test]
+async fn states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    for number in 0..450 {
+        add(&store, number).await.unwrap();
+    }
+    let state = |model: Option<&str>, at| DeviceState {
+        registered: true,
+        model: model.map(str::to_owned),
+        last_seen_at: at,
+        ..DeviceState::default()
+    };
+    for (model, at) in [(Some("GM01Q"), 1), (None, 2)] {
+        // One device more than exist: it was removed meanwhile.
+        let states: Vec<_> = (0..451).map(|number| (device(number).id, state(model, at))).collect();
+        let write = store.write(move |connection| {
+            Box::pin(async move { Ok::<_, StoreError>(devices::write_states(connection, &states).await?) })
+        });
+        write.await.unwrap();
+    }
+    let page = devices::page(&mut *store.read().await.unwrap(), "METER 44", "", 1_000).await.unwrap();
+    assert_eq!(page.len(), 11);
+    for device in page {
+        assert_eq!(device.state, Some(state(Some("GM01Q"), 2)));
+    }
+}
+
+#[tokio::test]
+async fn search_takes_every_letter_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    add(&store, 1).await.unwrap();
+    let reader = &mut *store.read().await.unwrap();
+    for (search, found) in [("imei", 1), ("%", 0), ("_", 0), ("\\", 0), ("'", 0)] {
+        assert_eq!(devices::page(reader, search, "", 10).await.unwrap().len(), found, "{search}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_with_the_remedy() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let newer = store.write(|connection| {
+        Box::pin(async move {
+            sqlx::query("INSERT INTO schema_steps VALUES (99, 0)").execute(connection).await?;
+            Ok::<_, StoreError>(())
+        })
+    });
+    newer.await.unwrap();
+    store.close().await;
+    let error = Store::open(&folder.path().join("updraft.db"), &WallClock::system()).await.unwrap_err();
+    assert!(error.to_string().contains("schema 99"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("updraft.db");
+    std::fs::write(&path, "x".repeat(5_000)).unwrap();
+    assert!(matches!(Store::open(&path, &WallClock::system()).await, Err(OpenError::Open { .. })));
+}
+
+#[tokio::test]
+async fn damage_is_found_after_an_unclean_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("updraft.db");
+    let store = open(folder.path()).await;
+    for number in 0..200 {
+        add(&store, number).await.unwrap();
+    }
+    store.close().await;
+    // A row in the table and not in its index, as a torn page leaves it; and no note of a clean stop.
+    let mut connection = dialect::connect_writer(&path).await.unwrap();
+    let damage = "PRAGMA writable_schema = ON; \
+        UPDATE sqlite_schema SET sql = replace(sql, '(endpoint)', '(name)') WHERE name = 'devices_endpoint';";
+    sqlx::raw_sql(damage).execute(&mut connection).await.unwrap();
+    properties::set_stopped_cleanly(&mut connection, false).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let error = Store::open(&path, &WallClock::system()).await.unwrap_err();
+    assert!(matches!(error, OpenError::Damaged(_)), "{error}");
+}
