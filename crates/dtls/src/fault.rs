@@ -22,7 +22,7 @@ pub(crate) enum Fault {
     NotOffered,
     /// A first handshake claims to continue another one.
     Renegotiation,
-    /// The identity is empty or longer than 128 bytes.
+    /// The identity is longer than 128 bytes.
     IdentityLength,
     /// The key is unknown and policy says so openly.
     IdentityRefused,

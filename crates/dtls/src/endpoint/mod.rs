@@ -94,7 +94,7 @@ impl Endpoint {
     }
 
     /// Calls `to`. Ends in [`Event::Up`] or [`Event::Down`] with the number returned here; with `Down` at once
-    /// if the identity is not of 1 to 128 bytes, the key not of 1 to 64, or `max_half_open` calls are running.
+    /// if the identity is longer than 128 bytes, the key not of 1 to 64, or `max_half_open` calls are running.
     /// An earlier call to the same address that is still running ends as [`SessionEnd::Replaced`].
     pub fn connect(&mut self, to: SocketAddr, credential: Credential, now: Instant) -> SessionId {
         let schedule = Schedule::until(now + self.config.connect_timeout);
@@ -109,7 +109,7 @@ impl Endpoint {
     /// A number for a call that fails before it begins.
     fn refuse_call(&mut self, credential: Credential) -> SessionId {
         let sizes_fit =
-            (1..=128).contains(&credential.identity.len()) && (1..=64).contains(&credential.key.len());
+            credential.identity.len() <= 128 && (1..=64).contains(&credential.key.len());
         let end = if sizes_fit { SessionEnd::Evicted } else { SessionEnd::NotAuthenticated };
         let slot = self.roster.reserve();
         let session = SessionId(slot.map_or(u64::MAX, |slot| self.roster.key(slot).0));

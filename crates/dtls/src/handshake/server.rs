@@ -62,7 +62,7 @@ impl Server {
 }
 
 pub(super) fn is_acceptable(identity: &[u8]) -> bool {
-    (1..=MAX_IDENTITY).contains(&identity.len())
+    identity.len() <= MAX_IDENTITY
 }
 
 impl Handshake {
