@@ -1,0 +1,112 @@
+//! One test per bound: at the bound it works, one above it is refused.
+
+mod one_side;
+
+use coap::{Code, Config, Event, Failure, OptionNumber, Request, Response};
+use one_side::{OneSide, PEER, Raw};
+
+/// The code of the endpoint's own answer; `None` if the request reached the owner.
+fn refusal(side: &mut OneSide, raw: &Raw) -> Option<Code> {
+    let sent = side.input(PEER, &raw.bytes());
+    side.events();
+    sent.first().map(|sent| sent.message().code())
+}
+
+/// A GET with so many options of one number.
+fn with_options(message_id: u16, number: OptionNumber, count: usize) -> Raw {
+    (0..count).fold(Raw::request(Code::GET, "/", message_id), |raw, _| raw.option(number, b"a"))
+}
+
+#[test]
+fn options_path_segments_and_query_parts_are_capped() {
+    let mut side = OneSide::new();
+    let elective = OptionNumber(2_052);
+    let cases = [
+        (elective, 64, None),
+        (elective, 65, Some(Code::BAD_OPTION)),
+        (OptionNumber::URI_PATH, 8, None),
+        (OptionNumber::URI_PATH, 9, Some(Code::BAD_REQUEST)),
+        (OptionNumber::URI_QUERY, 32, None),
+        (OptionNumber::URI_QUERY, 33, Some(Code::BAD_REQUEST)),
+    ];
+    for (message_id, (number, count, expected)) in (1..).zip(cases) {
+        let raw = with_options(message_id, number, count);
+        assert_eq!(refusal(&mut side, &raw), expected, "{count} of {number:?}");
+    }
+}
+
+#[test]
+fn a_hundred_requests_wait_behind_the_running_one() {
+    let mut side = OneSide::new();
+    for _ in 0..101 {
+        side.endpoint.request(PEER, Request::get("/x"), side.now);
+    }
+    assert!(side.events().is_empty());
+    let id = side.endpoint.request(PEER, Request::get("/x"), side.now);
+    assert_eq!(side.event(), Event::Failed { peer: PEER, id, failure: Failure::QueueFull });
+}
+
+#[test]
+fn a_peer_is_remembered_for_256_messages() {
+    let mut side = OneSide::new();
+    for message_id in 0..257 {
+        side.input(PEER, &Raw::request(Code::GET, "/x", message_id).bytes());
+        side.events();
+    }
+    side.input(PEER, &Raw::request(Code::GET, "/x", 1).bytes());
+    assert!(side.events().is_empty(), "the second of 257 is remembered");
+    side.input(PEER, &Raw::request(Code::GET, "/x", 0).bytes());
+    assert_eq!(side.events().len(), 1, "the first is not");
+}
+
+#[test]
+fn requests_that_wait_for_their_owner_are_capped() {
+    let mut side = OneSide::with(Config { max_unanswered: 2, ..Config::default() });
+    let request = |message_id| Raw::request(Code::GET, "/x", message_id);
+    assert_eq!(refusal(&mut side, &request(1)), None);
+    assert_eq!(refusal(&mut side, &request(2)), None);
+    assert_eq!(refusal(&mut side, &request(3)), Some(Code::SERVICE_UNAVAILABLE));
+}
+
+#[test]
+fn remembered_answers_are_capped_in_bytes() {
+    let mut side = OneSide::with(Config { max_remembered_bytes: 10_000, ..Config::default() });
+    for peer in 0..100 {
+        side.input(peer, &Raw::request(Code::GET, "/x", 1).bytes());
+        let Event::Request { id, .. } = side.event() else { panic!("no request") };
+        let response = Response::new(Code::CONTENT).diagnostic(&"x".repeat(900));
+        side.endpoint.respond(id, response, side.now);
+        side.sent();
+    }
+    side.input(100, &Raw::request(Code::GET, "/x", 1).bytes());
+    assert!(side.endpoint.peer_count() <= 12);
+}
+
+#[test]
+fn a_message_that_cannot_fit_fails_instead_of_being_cut() {
+    let mut side = OneSide::new();
+    let request = (0..10).fold(Request::get("/x"), |request, _| request.query(&"q".repeat(200)));
+    let id = side.endpoint.request(PEER, request, side.now);
+    assert_eq!(side.event(), Event::Failed { peer: PEER, id, failure: Failure::TooLarge });
+    side.input(PEER, &Raw::request(Code::GET, "/x", 1).bytes());
+    let Event::Request { id, .. } = side.event() else { panic!("no request") };
+    let segment = "s".repeat(200);
+    let response = Response::new(Code::CREATED).location(&[segment.as_str(); 10]);
+    side.endpoint.respond(id, response, side.now);
+    assert_eq!(side.sent_one().message().code(), Code::INTERNAL_SERVER_ERROR);
+}
+
+#[test]
+fn a_driver_is_never_kept_for_more_than_a_bounded_number_of_timers() {
+    let mut side = OneSide::new();
+    for peer in 0..1_000 {
+        side.endpoint.request(peer, Request::get("/x"), side.now);
+    }
+    side.sent();
+    side.now = side.now + core::time::Duration::from_secs(4);
+    machine::Machine::handle_timeout(&mut side.endpoint, side.now);
+    assert_eq!(side.sent().len(), 256);
+    let (at, _) = machine::Machine::poll_timeout(&side.endpoint).unwrap();
+    assert!(at <= side.now);
+    assert_eq!(side.pass(core::time::Duration::ZERO).len(), 744);
+}
