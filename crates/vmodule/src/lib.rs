@@ -1,5 +1,8 @@
 //! A radio module in software that a server cannot tell from a real one.
 //!
+//! - [`Module`] is the whole of it: flash, boot loader and LwM2M client as one machine. The driver of `net`
+//!   runs one over sockets (`vmodule run`), a simulation runs thousands in virtual time. Its flash is all
+//!   that survives a restart or a power cut.
 //! - [`flash`] is the module's flash memory, in one file that is written in place.
 //! - [`image`] builds and reads the files that such modules take as firmware.
 //! - [`boot`] starts what the flash holds, on trial or confirmed, as the boot loader of a module does.
@@ -23,6 +26,36 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! In a simulation the flash is in memory:
+//!
+//! ```
+//! use firmware::{Banks, BootLoader, ByteCount, EmulatedFlash, Flash};
+//! use lwm2m::client::{Access, ServerAccount};
+//! use machine::{Instant, Machine, Path, Socket};
+//! use vmodule::{Event, Kind, Module, Settings, image};
+//!
+//! let kind = Kind::Ryz014;
+//! let identity =
+//!     image::Identity { model: kind.model()?, version: kind.factory_version().parse()?, source: None };
+//! let mut flash = EmulatedFlash::new(Banks::geometry_for(ByteCount(4_096), 1_024, 8)?);
+//! let loader = BootLoader::new(Banks::new(flash.geometry())?);
+//! loader.provision(&mut flash, &image::build(&identity, b"machine code"))?;
+//!
+//! let path = Path { socket: Socket(0), remote: "192.0.2.1:5683".parse()? };
+//! let server = ServerAccount { access: Access::Open(path), short_server_id: 1, lifetime: 60 };
+//! let client = kind.configure(&"015770000031766".parse()?, server);
+//! let mut module = Module::new(Settings::new(client, kind.model()?), flash, [7; 32], Instant::ZERO)?;
+//!
+//! // It boots, and its first datagram registers it.
+//! module.handle_timeout(Instant::ZERO);
+//! assert!(matches!(module.poll_event(), Some(Event::Booted { .. })));
+//! module.handle_timeout(Instant::ZERO);
+//! let mut buffer = [0; 1_500];
+//! let (_, length) = module.poll_transmit(&mut buffer).ok_or("it says nothing")?;
+//! assert!(String::from_utf8_lossy(&buffer[..length]).contains("ep=urn:imei:015770000031766"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! What this crate will never do: share role logic with the server (a misread standard must not pass its
 //! own tests), hide a torn write behind a temporary file and a rename.
 #![deny(missing_docs)]
@@ -30,3 +63,12 @@
 pub mod boot;
 pub mod flash;
 pub mod image;
+mod kind;
+mod module;
+mod powered_flash;
+mod store;
+
+pub use kind::{Imei, Kind, NotAnImei, UnknownKind};
+pub use module::{Event, Module, Settings};
+pub use powered_flash::PoweredFlash;
+pub use store::FlashStore;

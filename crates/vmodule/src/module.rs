@@ -4,15 +4,15 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use firmware::{
-    Bank, Banks, BootError, BootLoader, BootState, Booted, EmulatedFlash, Flash, LayoutError, Medium, Memory,
-    Model, PowerCut, Version,
+    Bank, Banks, BootError, BootLoader, BootState, Booted, EmulatedFlash, LayoutError, Model, PowerCut,
+    Version,
 };
 use lwm2m::client::{self, Client, RebootReason};
 use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
 
-use crate::FlashStore;
+use crate::{FlashStore, PoweredFlash};
 
 /// What a module is and how long its steps take.
 #[derive(Clone, Debug)]
@@ -70,10 +70,10 @@ pub enum Event {
 
 /// A virtual module. Its flash is all that survives a restart.
 #[derive(Debug)]
-pub struct Module<M = Memory> {
+pub struct Module<F = EmulatedFlash> {
     settings: Settings,
     banks: Banks,
-    state: State<M>,
+    state: State<F>,
     random: Random,
     next_request: OpenRequest,
     /// Sessions of the client that runs, or of the one that ran before the restart.
@@ -84,27 +84,30 @@ pub struct Module<M = Memory> {
 }
 
 #[derive(Debug)]
-enum State<M> {
+enum State<F> {
     /// Starts then.
-    Off { flash: EmulatedFlash<M>, starts: Instant },
+    Off {
+        flash: F,
+        starts: Instant,
+    },
     /// Nothing but the owner can change this.
-    Dead { flash: EmulatedFlash<M> },
-    Running { client: Box<Client<FlashStore<EmulatedFlash<M>>>>, reboot: Option<(Instant, RebootReason)> },
+    Dead {
+        flash: F,
+    },
+    Running {
+        client: Box<Client<FlashStore<F>>>,
+        reboot: Option<(Instant, RebootReason)>,
+    },
     /// Only inside a change of state.
     Changing,
 }
 
-impl<M: Medium> Module<M> {
+impl<F: PoweredFlash> Module<F> {
     /// A module that starts at once with whatever its flash holds.
     ///
     /// # Errors
     /// The flash is too small for two banks.
-    pub fn new(
-        settings: Settings,
-        flash: EmulatedFlash<M>,
-        seed: Seed,
-        now: Instant,
-    ) -> Result<Self, LayoutError> {
+    pub fn new(settings: Settings, flash: F, seed: Seed, now: Instant) -> Result<Self, LayoutError> {
         Ok(Self {
             banks: Banks::new(flash.geometry())?,
             settings,
@@ -119,7 +122,7 @@ impl<M: Medium> Module<M> {
     }
 
     /// The client, while one runs.
-    pub fn client(&self) -> Option<&Client<FlashStore<EmulatedFlash<M>>>> {
+    pub fn client(&self) -> Option<&Client<FlashStore<F>>> {
         match &self.state {
             State::Running { client, .. } => Some(client),
             _ => None,
@@ -127,7 +130,7 @@ impl<M: Medium> Module<M> {
     }
 
     /// The flash, whatever state the module is in.
-    pub fn flash(&self) -> Option<&EmulatedFlash<M>> {
+    pub fn flash(&self) -> Option<&F> {
         match &self.state {
             State::Off { flash, .. } | State::Dead { flash } => Some(flash),
             State::Running { client, .. } => Some(client.store().flash()),
@@ -171,7 +174,7 @@ impl<M: Medium> Module<M> {
     }
 
     /// Takes the flash out of whatever used it; the state has to be set afterwards.
-    fn take_flash(&mut self) -> Option<EmulatedFlash<M>> {
+    fn take_flash(&mut self) -> Option<F> {
         match core::mem::replace(&mut self.state, State::Changing) {
             State::Off { flash, .. } | State::Dead { flash } => Some(flash),
             State::Running { mut client, .. } => {
@@ -182,7 +185,7 @@ impl<M: Medium> Module<M> {
         }
     }
 
-    fn go_dark(&mut self, flash: EmulatedFlash<M>, now: Instant) {
+    fn go_dark(&mut self, flash: F, now: Instant) {
         self.events.push_back(Event::PowerLost);
         self.state = match self.settings.power_returns {
             Some(wait) => State::Off { flash, starts: now + wait + self.settings.boot_time },
@@ -260,10 +263,7 @@ impl<M: Medium> Module<M> {
 
 /// Chooses the image, and confirms one that is on trial: it has booted, which is all that an image here
 /// can prove. The second value is what the boot record said before.
-fn boot<M: Medium>(
-    flash: &mut EmulatedFlash<M>,
-    banks: Banks,
-) -> Result<(Booted, BootState), BootError> {
+fn boot<F: PoweredFlash>(flash: &mut F, banks: Banks) -> Result<(Booted, BootState), BootError> {
     let loader = BootLoader::new(banks);
     let mut booted = loader.start(flash)?;
     let state = booted.state;
@@ -274,7 +274,7 @@ fn boot<M: Medium>(
     Ok((booted, state))
 }
 
-impl<M: Medium> Machine for Module<M> {
+impl<F: PoweredFlash> Machine for Module<F> {
     type Peer = Link;
     type Event = Event;
 
@@ -315,7 +315,7 @@ impl<M: Medium> Machine for Module<M> {
     }
 }
 
-impl<M: Medium> SessionMachine for Module<M> {
+impl<F: PoweredFlash> SessionMachine for Module<F> {
     fn handle_session(&mut self, event: SessionEvent<'_>, now: Instant) {
         match event {
             SessionEvent::Up { link, .. } => self.links.push(link),

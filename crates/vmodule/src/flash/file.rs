@@ -38,6 +38,14 @@ pub struct FileMedium {
     sync: bool,
 }
 
+impl Drop for FileMedium {
+    fn drop(&mut self) {
+        // Closing alone would not do: a process that is being started by another thread right now holds a
+        // copy of the descriptor, and with it the lock, for a moment.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Medium for FileMedium {
     fn load(&mut self, at: FlashAddress, into: &mut [u8]) -> Result<(), FlashError> {
         self.file.read_exact_at(into, layout::START + u64::from(at.0)).map_err(|error| device(&error))
@@ -137,6 +145,16 @@ impl FileFlash {
     /// Whether power has not failed. Once it has, the process must end as a module without power does.
     pub fn is_powered(&self) -> bool {
         self.0.is_powered()
+    }
+
+    /// Lets power fail in a later operation.
+    pub fn cut_power(&mut self, cut: PowerCut) {
+        self.0.cut_power(cut);
+    }
+
+    /// Power is back, and no cut is planned.
+    pub fn restore_power(&mut self) {
+        self.0.restore_power();
     }
 
     /// Erased sectors and programmed words since the file was opened.
