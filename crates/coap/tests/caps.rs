@@ -103,7 +103,7 @@ fn a_driver_is_never_kept_for_more_than_a_bounded_number_of_timers() {
         side.endpoint.request(peer, Request::get("/x"), side.now);
     }
     side.sent();
-    side.now = side.now + core::time::Duration::from_secs(4);
+    side.now += core::time::Duration::from_secs(4);
     machine::Machine::handle_timeout(&mut side.endpoint, side.now);
     assert_eq!(side.sent().len(), 256);
     let (at, _) = machine::Machine::poll_timeout(&side.endpoint).unwrap();

@@ -109,6 +109,16 @@ fn s04_a_separate_response_is_taken_once_and_acknowledged_each_time() {
 }
 
 #[test]
+fn s04_the_acknowledgement_goes_ahead_of_the_next_request() {
+    let mut side = OneSide::new();
+    let asked = asking(&mut side);
+    side.endpoint.request(PEER, Request::get("/2"), side.now);
+    let sent = side.input(PEER, &Raw::separate(&asked, Kind::Confirmable, Code::CONTENT, 77).bytes());
+    assert_eq!(sent[0].bytes, [0x60, 0, 0, 77]);
+    assert_eq!(sent[1].path(), "/2");
+}
+
+#[test]
 fn s04_a_request_that_is_acknowledged_but_never_answered_fails() {
     let mut side = OneSide::new();
     let asked = asking(&mut side);

@@ -137,18 +137,11 @@ impl Conversation {
             self.drop_body(Some(index), context);
             return Joined::answer(Code::REQUEST_ENTITY_INCOMPLETE);
         }
-        let offset = body.next;
-        (body.last, body.next) = (offset, offset + request.payload.len() as u64);
+        (body.last, body.next) = (body.next, body.next + request.payload.len() as u64);
         context.core.timers.cancel(body.timer);
         body.timer = set_timer(body.id, context);
         if body.streamed {
-            body.answering = true;
-            let (total, id) = (body.total, body.id);
-            let part = BodyBlock { offset, last: !block.more, size: block.size, total };
-            if !block.more {
-                self.drop_body(Some(index), context);
-            }
-            return Joined::Part(request, part, id);
+            return self.pass_on(index, block, request, context);
         }
         body.bytes.extend_from_slice(&request.payload);
         context.core.open_bytes += request.payload.len();
@@ -160,6 +153,23 @@ impl Conversation {
         request.options.remove(OptionNumber::BLOCK1);
         self.drop_body(Some(index), context);
         Joined::Whole(request)
+    }
+
+    /// A block of a streamed body goes to the owner.
+    fn pass_on<P: Peer>(
+        &mut self,
+        index: usize,
+        block: Block,
+        request: Request,
+        context: &mut Context<'_, P>,
+    ) -> Joined {
+        let body = &mut self.bodies[index];
+        body.answering = true;
+        let (id, offset, total) = (body.id, body.last, body.total);
+        if !block.more {
+            self.drop_body(Some(index), context);
+        }
+        Joined::Part(request, BodyBlock { offset, last: !block.more, size: block.size, total }, id)
     }
 
     pub(super) fn drop_body<P: Peer>(&mut self, index: Option<usize>, context: &mut Context<'_, P>) {

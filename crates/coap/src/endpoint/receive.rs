@@ -3,7 +3,8 @@
 use machine::Instant;
 
 use super::check::is_acceptable_response;
-use super::core::Timer;
+use super::conversation::Conversation;
+use super::core::{Context, Timer};
 use super::requests::Purpose;
 use super::{Endpoint, Failure, Peer};
 use crate::{Code, Kind, Message, MessageId, OptionNumber};
@@ -95,14 +96,8 @@ impl<P: Peer> Endpoint<P> {
             let matches = conversation.active.as_ref().is_some_and(|active| {
                 active.is_in_flight(message.message_id()) && active.token == message.token()
             });
-            if !matches {
-                return;
-            }
-            if is_acceptable_response(message) {
-                conversation.take_response(message, context);
-            } else {
-                conversation.fail_active(Failure::Malformed, context);
-                conversation.start_next(context);
+            if matches {
+                conversation.take_or_refuse_response(message, context);
             }
         });
     }
@@ -111,35 +106,25 @@ impl<P: Peer> Endpoint<P> {
     /// reset if it can be understood as a wish to go on (RFC 7641 section 3.2 and 3.6).
     fn take_separate(&mut self, peer: P, message: &Message<'_>, now: Instant) {
         let confirmable = message.kind() == Kind::Confirmable;
-        let (message_id, token) = (message.message_id(), message.token());
         let notifies = message.option(OptionNumber::OBSERVE).is_some();
-        let acceptable = is_acceptable_response(message);
-        let taken = self.if_conversing(peer, now, |conversation, context| {
-            let active = conversation.active.as_ref().filter(|active| active.token == token);
-            let ending = active.is_some_and(|active| matches!(active.purpose, Purpose::EndObservation(_)));
-            if active.is_some() && !(ending && notifies) {
-                if acceptable {
-                    conversation.take_response(message, context);
-                } else {
-                    conversation.fail_active(Failure::Malformed, context);
-                    conversation.start_next(context);
-                }
-                return acceptable;
-            }
-            if conversation.has_observation(token) && acceptable {
-                conversation.take_notification(message, context);
-                return true;
-            }
-            ending
-        });
-        let answer = match taken {
-            Some(true) if confirmable => Kind::Acknowledgement,
-            Some(true) => return,
-            _ if confirmable || notifies => Kind::Reset,
-            _ => return,
+        let waiting = self.if_conversing(peer, now, |conversation, _| conversation.who_waits_for(message));
+        let waiting = waiting.unwrap_or(Waiting::Nobody);
+        let welcome = waiting != Waiting::Nobody && is_acceptable_response(message);
+        // The acknowledgement goes out ahead of what the response makes us send.
+        let reply = match (welcome, confirmable, notifies) {
+            (true, true, _) => Some(Kind::Acknowledgement),
+            (true, false, _) | (false, false, false) => None,
+            (false, ..) => Some(Kind::Reset),
         };
-        let datagram = self.core.send_empty(peer, answer, message_id);
-        self.core.remembered.answer(peer, message_id, datagram);
+        if let Some(kind) = reply {
+            let datagram = self.core.send_empty(peer, kind, message.message_id());
+            self.core.remembered.answer(peer, message.message_id(), datagram);
+        }
+        self.if_conversing(peer, now, |conversation, context| match waiting {
+            Waiting::Request => conversation.take_or_refuse_response(message, context),
+            Waiting::Observation if welcome => conversation.take_notification(message, context),
+            Waiting::Observation | Waiting::EndOfObservation | Waiting::Nobody => {}
+        });
     }
 
     pub(super) fn timer_fired(&mut self, timer: Timer<P>, now: Instant) {
@@ -183,6 +168,40 @@ impl<P: Peer> Endpoint<P> {
         state.conversation = None;
         if state.recent.length == 0 {
             self.peers.remove(&peer);
+        }
+    }
+}
+
+/// What the token of a response belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Waiting {
+    Request,
+    Observation,
+    /// A notification that crossed our wish to end the observation.
+    EndOfObservation,
+    Nobody,
+}
+
+impl Conversation {
+    fn who_waits_for(&self, message: &Message<'_>) -> Waiting {
+        let token = message.token();
+        match self.active.as_ref().filter(|active| active.token == token) {
+            Some(active) if matches!(active.purpose, Purpose::EndObservation(_)) => {
+                let notifies = message.option(OptionNumber::OBSERVE).is_some();
+                if notifies { Waiting::EndOfObservation } else { Waiting::Request }
+            }
+            Some(_) => Waiting::Request,
+            None if self.has_observation(token) => Waiting::Observation,
+            None => Waiting::Nobody,
+        }
+    }
+
+    fn take_or_refuse_response<P: Peer>(&mut self, message: &Message<'_>, context: &mut Context<'_, P>) {
+        if is_acceptable_response(message) {
+            self.take_response(message, context);
+        } else {
+            self.fail_active(Failure::Malformed, context);
+            self.start_next(context);
         }
     }
 }
