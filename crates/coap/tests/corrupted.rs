@@ -86,5 +86,5 @@ fn changed_bytes_do_no_harm() {
         assert_eq!(kept, [0, 0], "seed {seed}");
         malformed += ends.ends[0].statistics().malformed;
     }
-    assert!(malformed > 300, "{malformed}");
+    assert!(malformed > 100, "only {malformed} datagrams were spoiled");
 }
