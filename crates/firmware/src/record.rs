@@ -108,9 +108,13 @@ impl BootRecord {
             None => (0, 1),
         };
         let sector = banks.record(copy);
+        let at = banks.geometry().address_of(sector);
         flash.erase(sector)?;
         let bytes = Copied { record: *self, sequence }.encode();
-        flash.write(banks.geometry().address_of(sector), &bytes)
+        flash.write(at, &bytes)?;
+        let mut kept = [0; SIZE];
+        flash.read(at, &mut kept)?;
+        if kept == bytes { Ok(()) } else { Err(FlashError::NotKept { at }) }
     }
 
     /// The bank that a boot would choose now, before looking at images.

@@ -2,8 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "all of this file is tests")]
 
 use firmware::{
-    Bank, Banks, BootError, BootLoader, BootRecord, BootState, ByteCount, Device, EmulatedFlash, Geometry,
-    ImageHeader, Installer, Model, Origin, RevertCause, Verified, Version,
+    Bank, Banks, BootError, BootLoader, BootRecord, BootState, ByteCount, Device, EmulatedFlash, Flash,
+    FlashAddress, FlashError, Geometry, ImageHeader, Installer, Model, Origin, RevertCause, SectorIndex,
+    Verified, Version,
 };
 
 #[test]
@@ -121,6 +122,45 @@ fn the_factory_takes_only_an_intact_image_that_fits() {
     assert_eq!(bench.start(), (Bank::A, "1.0", BootState::Confirmed));
     let mut blank = EmulatedFlash::new(*bench.banks.geometry());
     assert_eq!(bench.loader.start(&mut blank), Err(BootError::NoBootRecord));
+}
+
+#[test]
+fn a_boot_record_that_is_not_kept_is_an_error_and_the_old_image_runs() {
+    let mut bench = Bench::new();
+    let verified = bench.install("2.0");
+    // The copy that is written next is in the second sector.
+    let mut worn = WornOut { flash: bench.flash, at: FlashAddress(512 + 20) };
+    let activated = bench.loader.activate(&mut worn, &verified, 3);
+    assert_eq!(activated, Err(BootError::Flash(FlashError::NotKept { at: FlashAddress(512) })));
+    assert_eq!(bench.loader.start(&mut worn).unwrap().header.version, version("1.0"));
+}
+
+/// One byte always reads as zero.
+struct WornOut {
+    flash: EmulatedFlash,
+    at: FlashAddress,
+}
+
+impl Flash for WornOut {
+    fn geometry(&self) -> Geometry {
+        self.flash.geometry()
+    }
+
+    fn read(&mut self, at: FlashAddress, into: &mut [u8]) -> Result<(), FlashError> {
+        self.flash.read(at, into)?;
+        if let Some(byte) = self.at.0.checked_sub(at.0).and_then(|index| into.get_mut(index as usize)) {
+            *byte = 0;
+        }
+        Ok(())
+    }
+
+    fn erase(&mut self, sector: SectorIndex) -> Result<(), FlashError> {
+        self.flash.erase(sector)
+    }
+
+    fn write(&mut self, at: FlashAddress, words: &[u8]) -> Result<(), FlashError> {
+        self.flash.write(at, words)
+    }
 }
 
 struct Bench {

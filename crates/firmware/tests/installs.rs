@@ -201,7 +201,7 @@ fn flash_that_does_not_keep_what_is_written_is_noticed_at_once() {
     let mut worn = WornOut { flash: bench.flash, at };
     let written = installer.write(&mut worn, ByteCount(0), &image("GM01Q", "2.0", None, PAYLOAD));
     let sector = bench.banks.address(Bank::B, ByteCount(512));
-    assert_eq!(written, Err(InstallError::ReadBack { at: sector }));
+    assert_eq!(written, Err(InstallError::Flash(FlashError::NotKept { at: sector })));
     assert_eq!(written.unwrap_err().update_result().0, 8);
 }
 

@@ -76,6 +76,12 @@ pub enum FlashError {
         /// The word.
         at: FlashAddress,
     },
+    /// What was written reads differently: the flash is worn out or broken.
+    #[error("the flash does not keep what is written at {at}")]
+    NotKept {
+        /// Where the write, or its sector, starts.
+        at: FlashAddress,
+    },
     /// The supply failed during this operation or before it; nothing works until power is back.
     #[error("power is lost")]
     PowerLost,

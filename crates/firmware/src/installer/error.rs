@@ -1,7 +1,7 @@
 //! Why an image is not installed, and what a server is told about it.
 
 use crate::upgrade::UpdateResult;
-use crate::{ByteCount, Crc32, Digest, FlashAddress, FlashError, HeaderError, Model, Version};
+use crate::{ByteCount, Crc32, Digest, FlashError, HeaderError, Model, Version};
 
 /// Why an image is not, or not yet, installed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -78,12 +78,6 @@ pub enum InstallError {
         /// What was stored.
         found: Digest,
     },
-    /// A sector does not read as it was written.
-    #[error("the flash does not keep what is written: sector at {at} reads differently")]
-    ReadBack {
-        /// Where the sector starts.
-        at: FlashAddress,
-    },
 }
 
 impl InstallError {
@@ -99,19 +93,14 @@ impl InstallError {
             Self::Header(_) | Self::WrongModel { .. } | Self::WrongSource { .. } => {
                 UpdateResult::UNSUPPORTED_PACKAGE
             }
-            Self::Flash(_)
-            | Self::NoBootRecord
-            | Self::OnTrial
-            | Self::Gap { .. }
-            | Self::ReadBack { .. } => UpdateResult::UPDATE_FAILED,
+            Self::Flash(_) | Self::NoBootRecord | Self::OnTrial | Self::Gap { .. } => {
+                UpdateResult::UPDATE_FAILED
+            }
         }
     }
 
     /// Whether what was stored can never be activated; it is forgotten, and the next fetch starts at zero.
     pub const fn is_final(&self) -> bool {
-        !matches!(
-            self,
-            Self::Flash(_) | Self::NoBootRecord | Self::OnTrial | Self::Gap { .. } | Self::ReadBack { .. }
-        )
+        !matches!(self, Self::Flash(_) | Self::NoBootRecord | Self::OnTrial | Self::Gap { .. })
     }
 }

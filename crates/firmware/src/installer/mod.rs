@@ -334,7 +334,7 @@ impl Installer {
         let expected = expected.finish();
         if self.sector_in_flash(flash, sector)? != expected {
             let at = self.banks.address(self.bank, ByteCount(sector * sector_size));
-            return Err(InstallError::ReadBack { at });
+            return Err(FlashError::NotKept { at }.into());
         }
         Ok(self.journal.mark(flash, sector, expected)?)
     }
