@@ -64,11 +64,14 @@ pub mod boot;
 pub mod flash;
 pub mod image;
 mod kind;
+mod lossy;
 mod module;
 mod powered_flash;
+pub mod run;
 mod store;
 
 pub use kind::{Imei, Kind, NotAnImei, UnknownKind};
-pub use module::{Event, Module, Settings};
+pub use lossy::Lossy;
+pub use module::{Command, Event, Module, Settings};
 pub use powered_flash::PoweredFlash;
 pub use store::FlashStore;

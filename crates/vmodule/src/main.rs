@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use vmodule::flash::{FlashCommand, POWER_LOST_EXIT_CODE, is_power_loss};
 use vmodule::image::ImageCommand;
+use vmodule::run::{Ending, RunArguments};
 
 /// A virtual radio module: an LwM2M device whose firmware lies in emulated flash.
 #[derive(Parser)]
@@ -23,19 +24,31 @@ enum Command {
     /// Prepare flash files and look into them.
     #[command(subcommand)]
     Flash(FlashCommand),
+    /// Run a module against a server until it is stopped.
+    Run(Box<RunArguments>),
 }
 
 fn main() -> ExitCode {
-    let mut output = io::stdout().lock();
     let result = match Arguments::parse().command {
-        Command::Image(command) => command.run(&mut output),
-        Command::Flash(command) => command.run(&mut output),
+        Command::Image(command) => write(|output| command.run(output)),
+        Command::Flash(command) => write(|output| command.run(output)),
+        Command::Run(arguments) => arguments.run().map(Ending::exit_code),
     };
-    let Err(error) = result.and_then(|()| Ok(output.flush()?)) else { return ExitCode::SUCCESS };
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
     // Whoever reads our output may stop early (`vmodule … | head`); that is no fault.
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ExitCode::SUCCESS;
     }
     eprintln!("error: {error:#}");
     if is_power_loss(error.as_ref()) { ExitCode::from(POWER_LOST_EXIT_CODE) } else { ExitCode::FAILURE }
+}
+
+fn write(command: impl FnOnce(&mut dyn io::Write) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {
+    let mut output = io::stdout().lock();
+    command(&mut output)?;
+    output.flush()?;
+    Ok(ExitCode::SUCCESS)
 }

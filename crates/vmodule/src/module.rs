@@ -66,6 +66,17 @@ pub enum Event {
     Rebooting(RebootReason),
     /// The power was cut; whether and when it comes back is in [`Settings::power_returns`].
     PowerLost,
+    /// It was shut down and does nothing any more.
+    Stopped,
+}
+
+/// What an owner in another thread may ask for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Command {
+    /// [`Module::shut_down`]
+    ShutDown,
+    /// [`Module::lose_power`]
+    LosePower,
 }
 
 /// A virtual module. Its flash is all that survives a restart.
@@ -81,6 +92,8 @@ pub struct Module<F = EmulatedFlash> {
     sessions: VecDeque<SessionCommand>,
     events: VecDeque<Event>,
     boots: u32,
+    /// It is being shut down.
+    stopping: bool,
 }
 
 #[derive(Debug)]
@@ -118,6 +131,7 @@ impl<F: PoweredFlash> Module<F> {
             sessions: VecDeque::new(),
             events: VecDeque::new(),
             boots: 0,
+            stopping: false,
         })
     }
 
@@ -165,8 +179,9 @@ impl<F: PoweredFlash> Module<F> {
         }
     }
 
-    /// Deregisters; [`client::Event::Deregistered`] follows if the client was registered.
+    /// Deregisters if it is registered, and stops; [`Event::Stopped`] follows.
     pub fn shut_down(&mut self, now: Instant) {
+        self.stopping = true;
         if let State::Running { client, .. } = &mut self.state {
             client.shut_down(now);
         }
@@ -234,6 +249,7 @@ impl<F: PoweredFlash> Module<F> {
     fn settle(&mut self, now: Instant) {
         if let State::Off { starts, .. } = self.state
             && starts <= now
+            && !self.stopping
         {
             self.start(now);
         }
@@ -258,6 +274,17 @@ impl<F: PoweredFlash> Module<F> {
         {
             self.restart(reason, now);
         }
+        let busy = matches!(&self.state, State::Running { client, .. } if !client.has_ended());
+        if self.stopping && !busy {
+            self.stop();
+        }
+    }
+
+    fn stop(&mut self) {
+        let Some(flash) = self.take_flash() else { return };
+        self.stopping = false;
+        self.state = State::Dead { flash };
+        self.events.push_back(Event::Stopped);
     }
 }
 
@@ -330,5 +357,16 @@ impl<F: PoweredFlash> SessionMachine for Module<F> {
 
     fn poll_session(&mut self) -> Option<SessionCommand> {
         self.sessions.pop_front()
+    }
+}
+
+impl<F: PoweredFlash> net::Commanded for Module<F> {
+    type Command = Command;
+
+    fn handle_command(&mut self, command: Command, now: Instant) {
+        match command {
+            Command::ShutDown => self.shut_down(now),
+            Command::LosePower => self.lose_power(now),
+        }
     }
 }

@@ -201,7 +201,11 @@ impl<F: FirmwareStore> Client<F> {
             Coap::Request { peer, id, request, block } => self.handle_request(peer, id, &request, block, now),
             Coap::Response { id, response, .. } if self.is_pull(id) => self.pull_answered(&response, now),
             Coap::Response { id, response, .. } => {
+                let link = self.registration.link();
                 let outcome = self.registration.answered(id, &response, now, &mut self.random);
+                if let (Some(Outcome::Deregistered), Some(link @ Link::Secured(_))) = (outcome, link) {
+                    self.sessions.push_back(SessionCommand::Close(link));
+                }
                 self.follow(outcome, now);
             }
             Coap::Failed { id, failure, .. } => self.handle_failure(id, failure, now),

@@ -1,5 +1,6 @@
 //! One module and a server that only does what the test says, over the virtual network.
 #![expect(dead_code, reason = "every scenario is a crate of its own and uses a part of this")]
+#![expect(clippy::unwrap_used, reason = "a fixture of tests")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

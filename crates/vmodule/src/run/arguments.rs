@@ -1,0 +1,95 @@
+//! The arguments of `vmodule run`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::flash::PowerArguments;
+use crate::{Imei, Kind};
+
+/// Arguments of `vmodule run`.
+#[derive(Args, Debug)]
+#[command(after_help = "Exit codes:
+  0  stopped by a signal, after deregistering
+  1  something is wrong with arguments, files or the network; the message says what
+  2  the arguments cannot be read
+  3  the power was cut (--power-cut-after) and does not come back by itself
+  4  the flash holds no image that can run
+  5  the server could not be reached or refused the module --give-up-after times in a row")]
+pub struct RunArguments {
+    /// Which module to play.
+    #[arg(long, default_value = "ryz014")]
+    pub(super) kind: Kind,
+    /// The identity of the device: 15 digits.
+    #[arg(long)]
+    pub(super) imei: Imei,
+    /// The LwM2M server: coap://HOST[:PORT] or coaps://HOST[:PORT].
+    #[arg(long, value_name = "URI")]
+    pub(super) server: String,
+    /// The flash file; make one with `vmodule flash init`. All that happens stays in it.
+    #[arg(long, value_name = "FILE")]
+    pub(super) flash: PathBuf,
+    /// The identity of the pre-shared key; the endpoint name unless given.
+    #[arg(long)]
+    pub(super) identity: Option<String>,
+    /// A file with the pre-shared key in hex, bare or as `identity:hex`.
+    #[arg(long, value_name = "FILE")]
+    pub(super) key_file: Option<PathBuf>,
+    /// The pre-shared key in hex. On the command line others can see it: prefer the variable or a file.
+    #[arg(long, value_name = "HEX", env = "VMODULE_KEY", hide_env_values = true)]
+    pub(super) key_hex: Option<String>,
+    /// The lifetime of the registration in seconds; 0 never ends.
+    #[arg(long, default_value_t = 60)]
+    pub(super) lifetime: u32,
+    /// Register with LwM2M 1.1 instead of 1.0.
+    #[arg(long)]
+    pub(super) lwm2m_1_1: bool,
+    /// How fast a download may be.
+    #[arg(long, value_name = "BYTES_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) speed: Option<u32>,
+    /// The part of all datagrams that is lost in each direction, 0.0 to 0.99.
+    #[arg(long, default_value_t = 0.0, value_parser = parse_loss)]
+    pub(super) loss: f64,
+    /// Makes loss and waits the same in every run.
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Download on a session of its own to the host of the package URI, not on the registration's.
+    #[arg(long)]
+    pub(super) separate_download: bool,
+    #[command(flatten)]
+    pub(super) power: PowerArguments,
+    /// Let the power come back this many seconds after a cut instead of ending.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) restart: Option<u64>,
+    /// How long a restart takes, in seconds; the first one of a new image takes twice as long.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2)]
+    pub(super) boot_time: u64,
+    /// End with exit code 5 after so many vain attempts to register in a row.
+    #[arg(long, value_name = "ATTEMPTS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) give_up_after: Option<u32>,
+    /// The local address; a free port of all addresses unless given.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(super) bind: Option<SocketAddr>,
+    /// Print JSON, one object a line.
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn parse_loss(text: &str) -> Result<f64, String> {
+    let loss = text.parse().ok().filter(|loss| (0.0..=0.99).contains(loss));
+    loss.ok_or_else(|| String::from("the loss has to be a number from 0.0 to 0.99"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_a_part_and_never_all() {
+        assert_eq!(parse_loss("0.2"), Ok(0.2));
+        for text in ["1.0", "-0.1", "20", "NaN", "much"] {
+            assert!(parse_loss(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! `vmodule run`: one module over real sockets, its flash in a file.
+
+mod arguments;
+mod command;
+mod key;
+mod report;
+
+pub use arguments::RunArguments;
+pub use command::{Ending, RunError};
+pub use key::KeyError;
