@@ -8,8 +8,8 @@ use machine::{Instant, SessionEnd, SessionId};
 
 use super::roster::{Key, Line, Slot};
 use super::session::Session;
-use super::{Association, Endpoint, Place, Transmit};
-use crate::fault::Fault;
+use super::{Association, Endpoint, MAX_TRANSMITS, Place, Transmit};
+use crate::fault::{DropCause, Fault};
 use crate::handshake::{Handshake, Step};
 use crate::suite::Role;
 use crate::wire::alert::{Alert, Description};
@@ -68,8 +68,13 @@ impl Endpoint {
         self.set_timer(slot);
     }
 
+    /// A flight for which there is no room now is repeated later as if it had been lost.
     pub(super) fn queue_flight(&mut self, slot: Slot) {
-        self.transmits.push_back(Transmit::Flight(self.roster.key(slot)));
+        if self.transmits.len() < MAX_TRANSMITS {
+            self.transmits.push_back(Transmit::Flight(self.roster.key(slot)));
+        } else {
+            self.drop_record(DropCause::Overload);
+        }
     }
 
     fn set_timer(&mut self, slot: Slot) {

@@ -118,7 +118,8 @@ impl Endpoint {
         self.accept(from, record, (&message, &hello), now);
     }
 
-    /// Whether the hello is the one that began the session at its address, before which it was overtaken.
+    /// Whether the hello is a copy of the one that began the session at its address. Once the client has sent
+    /// data the copy is not remembered: a device without randomness says the same hello after every restart.
     fn is_late_copy(&self, place: Place, hello: &ClientHello<'_>) -> bool {
         let session = place.session.and_then(|slot| self.roster.get(slot));
         matches!(session, Some(Association::Session(Session { last_flight: Some(flight), .. }))

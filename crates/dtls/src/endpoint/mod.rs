@@ -24,9 +24,9 @@ use crate::wire::alert::Alert;
 use crate::wire::record::ContentType;
 use crate::{Config, Event, HandshakeId, SendError, Statistics};
 
-/// Stateless answers that wait to be sent. A driver polls after every datagram and needs room for those of one
-/// only; this is for drivers that take a batch in first.
-const MAX_ANSWERS: usize = 1_024;
+/// Datagrams that wait to be polled; what comes beyond counts as lost. A driver polls after every datagram; the
+/// room is for the repetitions of a full table of handshakes that fall due at once, of both roles.
+const MAX_TRANSMITS: usize = 8_192;
 /// Application records that wait to be polled; further ones are dropped as the network would.
 const MAX_WAITING_EVENTS: usize = 4_096;
 
@@ -108,8 +108,7 @@ impl Endpoint {
 
     /// A number for a call that fails before it begins.
     fn refuse_call(&mut self, credential: Credential) -> SessionId {
-        let sizes_fit =
-            credential.identity.len() <= 128 && (1..=64).contains(&credential.key.len());
+        let sizes_fit = credential.identity.len() <= 128 && (1..=64).contains(&credential.key.len());
         let end = if sizes_fit { SessionEnd::Evicted } else { SessionEnd::NotAuthenticated };
         let slot = self.roster.reserve();
         let session = SessionId(slot.map_or(u64::MAX, |slot| self.roster.key(slot).0));
@@ -181,7 +180,7 @@ impl Endpoint {
     }
 
     fn answer(&mut self, to: SocketAddr, datagram: Vec<u8>) {
-        if self.transmits.len() < MAX_ANSWERS {
+        if self.transmits.len() < MAX_TRANSMITS {
             self.transmits.push_back(Transmit::Datagram(to, datagram));
         } else {
             self.drop_record(DropCause::Overload);
