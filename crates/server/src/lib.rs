@@ -7,6 +7,7 @@
 //! before the device came back and reported the new version.
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod secrets;

@@ -58,23 +58,21 @@ pub async fn by_id(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Opt
     row.map(package).transpose()
 }
 
-/// Packages with this name, newest first; two are enough to know that a name is not unique.
-pub async fn by_name(connection: &mut AnyConnection, name: &str) -> sqlx::Result<Vec<Package>> {
-    let rows = sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE name = $1 ORDER BY id DESC LIMIT 2")))
-        .bind(name)
-        .fetch_all(connection)
-        .await?;
-    rows.into_iter().map(package).collect()
-}
-
-/// Packages, newest first, older than `before`; empty means from the newest on.
-pub async fn page(connection: &mut AnyConnection, before: &str, limit: i64) -> sqlx::Result<Vec<Package>> {
-    let rows =
-        sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE id < $1 OR $1 = '' ORDER BY id DESC LIMIT $2")))
-            .bind(before)
-            .bind(limit)
-            .fetch_all(connection)
-            .await?;
+/// Packages, newest first, older than `before` (empty: from the newest on); of one name unless it is empty.
+pub async fn page(
+    connection: &mut AnyConnection,
+    name: &str,
+    before: &str,
+    limit: i64,
+) -> sqlx::Result<Vec<Package>> {
+    let rows = sqlx::query(AssertSqlSafe(format!(
+        "{SELECT} WHERE (id < $1 OR $1 = '') AND (name = $2 OR $2 = '') ORDER BY id DESC LIMIT $3"
+    )))
+    .bind(before)
+    .bind(name)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?;
     rows.into_iter().map(package).collect()
 }
 

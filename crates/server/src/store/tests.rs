@@ -39,7 +39,7 @@ async fn what_was_acknowledged_is_there_after_opening_again() {
     assert!(matches!(add(&store, 2).await, Err(StoreError::Closed)));
     let store = open(folder.path()).await;
     let found =
-        devices::by_endpoint(&mut *store.read().await.unwrap(), "urn:imei:000000000000001").await.unwrap();
+        devices::by_endpoint(&mut store.read().await.unwrap(), "urn:imei:000000000000001").await.unwrap();
     assert_eq!(found, Some(device(1)));
 }
 
@@ -49,7 +49,7 @@ async fn a_failing_change_leaves_the_others_of_its_transaction_alone() {
     let store = open(folder.path()).await;
     let (one, twice, other) = tokio::join!(add(&store, 1), add(&store, 1), add(&store, 2));
     assert!(one.is_ok() && twice.is_err() && other.is_ok(), "{one:?} {twice:?} {other:?}");
-    let page = devices::page(&mut *store.read().await.unwrap(), "", "", 10).await.unwrap();
+    let page = devices::page(&mut store.read().await.unwrap(), "", "", 10).await.unwrap();
     assert_eq!(page.len(), 2);
 }
 
@@ -71,7 +71,7 @@ async fn many_changes_share_few_commits() {
         task.await.unwrap();
     }
     assert_eq!(done.load(Ordering::Relaxed), 500);
-    let page = devices::page(&mut *store.read().await.unwrap(), "", "", 1_000).await.unwrap();
+    let page = devices::page(&mut store.read().await.unwrap(), "", "", 1_000).await.unwrap();
     assert_eq!(page.len(), 500);
 }
 
@@ -79,7 +79,7 @@ async fn many_changes_share_few_commits() {
 async fn readers_cannot_write() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    assert!(devices::insert(&mut *store.read().await.unwrap(), &device(1)).await.is_err());
+    assert!(devices::insert(&mut store.read().await.unwrap(), &device(1)).await.is_err());
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_ag
         });
         write.await.unwrap();
     }
-    let page = devices::page(&mut *store.read().await.unwrap(), "METER 44", "", 1_000).await.unwrap();
+    let page = devices::page(&mut store.read().await.unwrap(), "METER 44", "", 1_000).await.unwrap();
     assert_eq!(page.len(), 11);
     for device in page {
         assert_eq!(device.state, Some(state(Some("GM01Q"), 2)));
@@ -115,7 +115,7 @@ async fn search_takes_every_letter_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     add(&store, 1).await.unwrap();
-    let reader = &mut *store.read().await.unwrap();
+    let reader = &mut store.read().await.unwrap();
     for (search, found) in [("imei", 1), ("%", 0), ("_", 0), ("\\", 0), ("'", 0)] {
         assert_eq!(devices::page(reader, search, "", 10).await.unwrap().len(), found, "{search}");
     }

@@ -85,7 +85,7 @@ pub async fn insert(connection: &mut AnyConnection, upgrade: &Upgrade) -> sqlx::
     sqlx::query(
         "INSERT INTO upgrades (id, device_id, number, package_id, delivery, observe, base_uri, \
          timeout_seconds, stage, attempt, cancel_wanted, bytes_sent, retransmissions, last_event, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, $11, $12)",
     )
     .bind(upgrade.key.0)
     .bind(&upgrade.device_id)
@@ -97,6 +97,7 @@ pub async fn insert(connection: &mut AnyConnection, upgrade: &Upgrade) -> sqlx::
     .bind(upgrade.timeout_seconds)
     .bind(&upgrade.progress.stage)
     .bind(upgrade.progress.attempt)
+    .bind(upgrade.progress.last_event)
     .bind(upgrade.created_at.0)
     .execute(connection)
     .await?;

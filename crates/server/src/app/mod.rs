@@ -1,0 +1,192 @@
+//! The use cases: what operators and devices can make happen.
+//!
+//! Everything here works on the [`Store`] and on memory that is rebuilt from it. The protocol side learns
+//! of changes as [`Order`]s through a channel and reports back by calling [`App`]; it is never called.
+
+mod devices;
+mod directory;
+mod feed;
+mod packages;
+mod start;
+mod upgrades;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, mpsc};
+
+pub use devices::{AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
+pub use directory::{Admitted, Directory, Security};
+pub use feed::{Feed, News, Transfer};
+pub use packages::{PackageText, Upload, UploadError};
+pub use start::{StartError, open_vault};
+pub use upgrades::{CancelError, StartUpgrade, StartUpgradeError, UpgradeChange};
+
+use crate::clock::WallClock;
+use crate::config::Config;
+use crate::secrets::{PskLengths, Vault};
+use crate::store::upgrades::{Upgrade, UpgradeKey};
+use crate::store::{Images, Store};
+use crate::uri::Host;
+
+/// What the protocol side is told.
+#[derive(Debug)]
+pub enum Order {
+    /// A device was added; it may be waiting to be let in.
+    Added {
+        /// Its endpoint name.
+        endpoint: String,
+    },
+    /// A device was removed: its registration and session end.
+    Removed {
+        /// Its endpoint name.
+        endpoint: String,
+    },
+    /// An upgrade was started and is durable.
+    Start(Box<Upgrade>),
+    /// An operator wants an upgrade canceled; the wish is durable.
+    Cancel(UpgradeKey),
+}
+
+/// Orders that wait for the protocol side; who gives more waits.
+const ORDERS: usize = 1_024;
+
+/// The addresses at which devices reach this server, as they stand in download URIs.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct PullBases {
+    /// For devices with a key.
+    pub coaps: Option<String>,
+    /// For devices without encryption.
+    pub coap: Option<String>,
+}
+
+impl PullBases {
+    /// From the configured host, or the address listened on if it is a single one; with the ports that were
+    /// really bound.
+    pub fn new(host: Option<&Host>, coaps: &[SocketAddr], coap: &[SocketAddr]) -> Self {
+        let base = |scheme: &str, bound: &[SocketAddr]| {
+            let address = bound.first()?;
+            match host {
+                Some(host) => Some(format!("{scheme}://{host}:{}", address.port())),
+                None if address.ip().is_unspecified() => None,
+                None => Some(format!("{scheme}://{address}")),
+            }
+        };
+        Self { coaps: base("coaps", coaps), coap: base("coap", coap) }
+    }
+
+    /// The one for a device.
+    pub fn of(&self, security: Security) -> Option<&str> {
+        match security {
+            Security::Psk => self.coaps.as_deref(),
+            Security::None => self.coap.as_deref(),
+        }
+    }
+}
+
+/// What the use cases need to know of the configuration.
+#[derive(Clone, Debug)]
+struct Settings {
+    key_lengths: PskLengths,
+    upgrade_timeout: std::time::Duration,
+    pull_bases: PullBases,
+}
+
+/// All use cases. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    images: Images,
+    vault: Vault,
+    clock: WallClock,
+    directory: Arc<Directory>,
+    feed: Feed,
+    orders: mpsc::Sender<Order>,
+    settings: Settings,
+    /// Held from the change of a device in the store to that of the directory, so that both go in one order.
+    devices_change: Mutex<()>,
+    /// Held while an image gets its row, so that an equal one of a failed upload is not removed under it.
+    packages_change: Mutex<()>,
+}
+
+impl App {
+    /// Builds the use cases over an open store and loads who may connect.
+    ///
+    /// # Errors
+    /// What is stored cannot be read.
+    pub async fn start(
+        store: Store,
+        images: Images,
+        vault: Vault,
+        clock: WallClock,
+        config: &Config,
+        pull_bases: PullBases,
+    ) -> Result<(Self, mpsc::Receiver<Order>), StartError> {
+        let (orders, received) = mpsc::channel(ORDERS);
+        let lengths = if config.lwm2m.allow_short_keys { PskLengths::AnyLength } else { PskLengths::Strong };
+        let settings = Settings { key_lengths: lengths, upgrade_timeout: config.upgrade.timeout, pull_bases };
+        let inner = Inner {
+            store,
+            images,
+            vault,
+            clock,
+            directory: Arc::default(),
+            feed: Feed::default(),
+            orders,
+            settings,
+            devices_change: Mutex::default(),
+            packages_change: Mutex::default(),
+        };
+        let app = Self { inner: Arc::new(inner) };
+        app.load().await?;
+        Ok((app, received))
+    }
+
+    /// Who may connect.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.inner.directory.clone()
+    }
+
+    /// News of upgrades.
+    pub fn feed(&self) -> &Feed {
+        &self.inner.feed
+    }
+
+    /// The images of packages.
+    pub fn images(&self) -> &Images {
+        &self.inner.images
+    }
+
+    /// The wall clock.
+    pub fn clock(&self) -> &WallClock {
+        &self.inner.clock
+    }
+
+    /// Where a device fetches images from, unless an upgrade says otherwise.
+    pub fn pull_base(&self, security: Security) -> Option<&str> {
+        self.inner.settings.pull_bases.of(security)
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// It does not.
+    pub async fn check(&self) -> Result<(), crate::store::StoreError> {
+        self.inner.store.read().await.map(|_| ())
+    }
+
+    async fn order(&self, order: Order) {
+        if self.inner.orders.send(order).await.is_err() {
+            // The protocol side has stopped; what was ordered is durable and done at the next start.
+            tracing::debug!("an order came while the server was stopping");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

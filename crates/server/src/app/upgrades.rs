@@ -1,0 +1,339 @@
+//! Starting, following and canceling upgrades.
+
+use std::time::Duration;
+
+use firmware::upgrade::{Delivery, Stage};
+
+use super::{App, Order, Security};
+use crate::secrets::{NoRandomness, random};
+use crate::store::devices::{self, Device};
+use crate::store::packages::{self, Package};
+use crate::store::upgrade_events::{self, UpgradeEvent};
+use crate::store::upgrades::{self, End, Progress, Upgrade, UpgradeKey, parse_history_id};
+use crate::store::{ImageError, ImageHash, StoreError};
+use crate::uri::BaseUri;
+
+/// An upgrade to be started.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StartUpgrade {
+    /// The endpoint name of the device.
+    pub endpoint: String,
+    /// The id of the package.
+    pub package: String,
+    /// Who moves the bytes.
+    pub delivery: Delivery,
+    /// Whether the device's state is observed; otherwise it is asked again and again.
+    pub observe: bool,
+    /// Where the device fetches the image, instead of the configured place.
+    pub base_uri: Option<BaseUri>,
+    /// How long it may take in all, instead of the configured time.
+    pub timeout: Option<Duration>,
+}
+
+/// Why an upgrade was not started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartUpgradeError {
+    /// There is none.
+    #[error("there is no device with the endpoint name {0}")]
+    UnknownDevice(String),
+    /// There is none.
+    #[error("there is no package with the id {0}")]
+    UnknownPackage(String),
+    /// One at a time.
+    #[error("the upgrade {0} of this device has not ended")]
+    Upgrading(String),
+    /// The device would refuse it.
+    #[error("the package is for the model {package}, the device is a {device}")]
+    WrongModel {
+        /// What the package is for.
+        package: String,
+        /// What the device is.
+        device: String,
+    },
+    /// The file on the server's disk is not what was uploaded.
+    #[error("the package is damaged on the server's disk")]
+    PackageDamaged(#[source] ImageError),
+    /// Devices cannot be told where to fetch the image.
+    #[error("the server does not know under which address devices reach it")]
+    NoPullAddress,
+    /// Not a time.
+    #[error("a timeout is from 1 second to 30 days")]
+    BadTimeout,
+    /// No key could be made.
+    #[error("no id could be made")]
+    Random(#[from] NoRandomness),
+    /// Could not be stored.
+    #[error("the upgrade could not be stored")]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for StartUpgradeError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Why an upgrade was not canceled.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// There is none.
+    #[error("there is no upgrade {0}")]
+    Unknown(String),
+    /// Too late.
+    #[error("the upgrade has ended: {0}")]
+    Ended(String),
+    /// Could not be stored.
+    #[error("the wish could not be stored")]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for CancelError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What happened to an upgrade, to be made durable in one piece.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UpgradeChange {
+    pub key: UpgradeKey,
+    pub progress: Progress,
+    pub end: Option<End>,
+    pub events: Vec<UpgradeEvent>,
+}
+
+/// The longest time an upgrade may take; a device may sleep for days.
+const LONGEST: Duration = Duration::from_secs(30 * 86_400);
+
+impl App {
+    /// Starts an upgrade. It is durable when this returns, and goes on whenever the device is there.
+    ///
+    /// # Errors
+    /// Something asked for does not exist or does not fit, or it cannot be stored.
+    pub async fn start_upgrade(&self, wanted: StartUpgrade) -> Result<Upgrade, StartUpgradeError> {
+        let timeout = wanted.timeout.unwrap_or(self.inner.settings.upgrade_timeout);
+        if timeout < Duration::from_secs(1) || timeout > LONGEST {
+            return Err(StartUpgradeError::BadTimeout);
+        }
+        let (device, package) = self.fitting(&wanted).await?;
+        let now = self.inner.clock.now();
+        let upgrade = Upgrade {
+            key: new_key(now.0)?,
+            device_id: device.id,
+            endpoint: device.endpoint,
+            number: 0,
+            package_id: package.id,
+            package_name: package.name,
+            file_name: package.file_name,
+            target_version: package.version,
+            size_bytes: package.size_bytes,
+            delivery: wanted.delivery.code().to_owned(),
+            observe: wanted.observe,
+            base_uri: wanted.base_uri.map(|uri| uri.to_string()),
+            timeout_seconds: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            created_at: now,
+            progress: Progress {
+                stage: Stage::Waiting.code().to_owned(),
+                attempt: 1,
+                record: None,
+                cancel_wanted: false,
+                version_before: device.state.and_then(|state| state.firmware_version),
+                version_after: None,
+                bytes_sent: 0,
+                retransmissions: 0,
+                last_event: 1,
+                started_at: None,
+            },
+            end: None,
+        };
+        let upgrade = self.insert_upgrade(upgrade).await?;
+        tracing::info!(upgrade = upgrade.history_id(), package = upgrade.package_name, "upgrade started");
+        self.order(Order::Start(Box::new(upgrade.clone()))).await;
+        Ok(upgrade)
+    }
+
+    /// The device and the package, if they fit together.
+    async fn fitting(&self, wanted: &StartUpgrade) -> Result<(Device, Package), StartUpgradeError> {
+        let (device, package) = {
+            let reader = &mut *self.inner.store.read().await?;
+            let device = devices::by_endpoint(reader, &wanted.endpoint).await?;
+            let device = device.ok_or_else(|| StartUpgradeError::UnknownDevice(wanted.endpoint.clone()))?;
+            let package = packages::by_id(reader, &wanted.package).await?;
+            (device, package.ok_or_else(|| StartUpgradeError::UnknownPackage(wanted.package.clone()))?)
+        };
+        let model = device.state.as_ref().and_then(|state| state.model.as_deref());
+        if let (Some(package), Some(device)) = (&package.model, model)
+            && package != device
+        {
+            return Err(StartUpgradeError::WrongModel {
+                package: package.clone(),
+                device: device.to_owned(),
+            });
+        }
+        let security = Security::from_code(&device.security).unwrap_or(Security::Psk);
+        if wanted.delivery == Delivery::Pull
+            && wanted.base_uri.is_none()
+            && self.pull_base(security).is_none()
+        {
+            return Err(StartUpgradeError::NoPullAddress);
+        }
+        self.image(&package).await.map_err(StartUpgradeError::PackageDamaged)?;
+        Ok((device, package))
+    }
+
+    /// The checked image of a package.
+    ///
+    /// # Errors
+    /// The file is missing or damaged.
+    pub async fn image(&self, package: &Package) -> Result<std::sync::Arc<[u8]>, ImageError> {
+        let hash = ImageHash::from_text(&package.sha256).ok_or(ImageError::Damaged)?;
+        let images = self.inner.images.clone();
+        tokio::task::spawn_blocking(move || images.load(hash)).await.unwrap_or(Err(ImageError::Missing))
+    }
+
+    async fn insert_upgrade(&self, mut upgrade: Upgrade) -> Result<Upgrade, StartUpgradeError> {
+        let event = UpgradeEvent {
+            number: 1,
+            at: upgrade.created_at,
+            kind: "created".to_owned(),
+            stage: upgrade.progress.stage.clone(),
+            attempt: 1,
+            detail: format!("Upgrade: {} ({})", upgrade.package_name, upgrade.file_name),
+        };
+        let change = self.inner.store.write(move |connection| {
+            Box::pin(async move {
+                if let Some(other) = upgrades::unfinished_of(connection, &upgrade.device_id).await? {
+                    return Err(StartUpgradeError::Upgrading(other.history_id()));
+                }
+                // The device may have been removed since it was looked up.
+                if devices::by_endpoint(connection, &upgrade.endpoint).await?.is_none() {
+                    return Err(StartUpgradeError::UnknownDevice(upgrade.endpoint));
+                }
+                upgrade.number = devices::take_upgrade_number(connection, &upgrade.device_id).await?;
+                upgrades::insert(connection, &upgrade).await?;
+                upgrade_events::insert(connection, upgrade.key, &event).await?;
+                Ok(upgrade)
+            })
+        });
+        change.await
+    }
+
+    /// Asks for an upgrade to be canceled. The wish is durable when this returns; the device decides how
+    /// far it can still be followed.
+    ///
+    /// # Errors
+    /// There is none, it has ended, or the wish cannot be stored.
+    pub async fn cancel_upgrade(&self, id: &str) -> Result<Upgrade, CancelError> {
+        let unknown = || CancelError::Unknown(id.to_owned());
+        let mut upgrade = self.upgrade(id).await?.ok_or_else(unknown)?;
+        let key = upgrade.key;
+        let change = self.inner.store.write(move |connection| {
+            Box::pin(async move { Ok::<_, CancelError>(upgrades::want_cancel(connection, key).await?) })
+        });
+        if !change.await? {
+            let ended = self.upgrade(id).await?.and_then(|upgrade| upgrade.end);
+            return Err(ended.map_or_else(unknown, |end| CancelError::Ended(end.reason)));
+        }
+        self.order(Order::Cancel(key)).await;
+        upgrade.progress.cancel_wanted = true;
+        Ok(upgrade)
+    }
+
+    /// The upgrade with this history id.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn upgrade(&self, id: &str) -> Result<Option<Upgrade>, StoreError> {
+        let Some((endpoint, number)) = parse_history_id(id) else { return Ok(None) };
+        Ok(upgrades::by_number(&mut *self.inner.store.read().await?, endpoint, number).await?)
+    }
+
+    /// Upgrades, newest first, older than `before`; of one device unless `endpoint` is empty.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn upgrades(
+        &self,
+        endpoint: &str,
+        before: i64,
+        limit: i64,
+    ) -> Result<Vec<Upgrade>, StoreError> {
+        Ok(upgrades::page(&mut *self.inner.store.read().await?, endpoint, before, limit).await?)
+    }
+
+    /// The events of an upgrade after the one numbered `after`.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn upgrade_events(
+        &self,
+        key: UpgradeKey,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<UpgradeEvent>, StoreError> {
+        Ok(upgrade_events::after(&mut *self.inner.store.read().await?, key, after, limit).await?)
+    }
+
+    /// All upgrades that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn unfinished_upgrades(&self) -> Result<Vec<Upgrade>, StoreError> {
+        const PAGE: i64 = 1_000;
+        let mut all: Vec<Upgrade> = Vec::new();
+        loop {
+            let after = all.last().map_or(i64::MIN, |upgrade| upgrade.key.0);
+            let page = upgrades::unfinished_page(&mut *self.inner.store.read().await?, after, PAGE).await?;
+            if page.is_empty() {
+                return Ok(all);
+            }
+            all.extend(page);
+        }
+    }
+
+    /// Makes what happened durable, then tells those who watch.
+    ///
+    /// # Errors
+    /// It cannot be stored now; nothing of it was.
+    pub async fn record_upgrades(&self, changes: Vec<UpgradeChange>) -> Result<(), StoreError> {
+        let news: Vec<(UpgradeKey, bool)> =
+            changes.iter().map(|change| (change.key, change.end.is_some())).collect();
+        let write = self.inner.store.write(move |connection| {
+            Box::pin(async move {
+                for change in &changes {
+                    upgrades::update(connection, change.key, &change.progress, change.end.as_ref()).await?;
+                    for event in &change.events {
+                        upgrade_events::insert(connection, change.key, event).await?;
+                    }
+                }
+                Ok::<_, StoreError>(())
+            })
+        });
+        write.await?;
+        for (key, ended) in news {
+            if ended {
+                self.inner.feed.ended(key);
+            }
+            self.inner.feed.recorded(key);
+        }
+        Ok(())
+    }
+}
+
+/// Orders upgrades by the time they were started: 43 bits of milliseconds, 20 random ones.
+fn new_key(now: i64) -> Result<UpgradeKey, NoRandomness> {
+    let chance = i64::from(u32::from_be_bytes(random::<4>()?) >> 12);
+    Ok(UpgradeKey((now / 1_000) << 20 | chance))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_follow_time_and_are_never_negative() {
+        let (early, late) =
+            (new_key(1_767_225_600_000_000).unwrap(), new_key(1_767_225_600_001_000).unwrap());
+        assert!(0 < early.0 && early < late);
+    }
+}
