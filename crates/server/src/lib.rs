@@ -7,9 +7,11 @@
 //! before the device came back and reported the new version.
 #![forbid(unsafe_code)]
 
+pub mod api;
 pub mod app;
 pub mod clock;
 pub mod config;
+pub mod http;
 pub mod secrets;
 pub mod size;
 pub mod store;

@@ -1,0 +1,132 @@
+//! Devices as the API shows them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::app;
+use crate::clock::Moment;
+use crate::store::devices as row;
+
+/// How a device connects.
+#[derive(Serialize, Deserialize, ToSchema, Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Security {
+    /// DTLS with a pre-shared key.
+    #[default]
+    Psk,
+    /// Without encryption; only where the server listens for that.
+    None,
+}
+
+/// A device to be added.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct AddDevice {
+    /// The name it registers with.
+    #[schema(example = "urn:imei:015770000031766")]
+    pub endpoint: String,
+    /// What people call it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// How it connects.
+    #[serde(default)]
+    pub security: Security,
+    /// The identity it names in the handshake; often the same as the endpoint name, but not by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "urn:imei:015770000031766")]
+    pub identity: Option<String>,
+    /// Its pre-shared key in hexadecimal digits, 16 to 64 bytes. Without it one is made and shown once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(write_only)]
+    pub key: Option<String>,
+}
+
+/// A device that was added.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+pub struct AddedDevice {
+    /// The device.
+    pub device: Device,
+    /// The key that was made for it, in hexadecimal digits. It is shown this once and never again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated_key: Option<String>,
+}
+
+/// A device.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+pub struct Device {
+    /// Never given to another device.
+    pub id: String,
+    /// The name it registers with.
+    pub endpoint: String,
+    /// What people call it; may be empty.
+    pub name: String,
+    /// How it connects.
+    pub security: Security,
+    /// The identity it names in the handshake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+    /// The first four hexadecimal digits of its key, to tell keys apart. The key itself is never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_prefix: Option<String>,
+    /// When it was added.
+    pub created_at: String,
+    /// Whether it is registered now.
+    pub registered: bool,
+    /// Its address when it was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The version of LwM2M it speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lwm2m_version: Option<String>,
+    /// How long a registration lasts without being renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime_seconds: Option<i64>,
+    /// Who made it, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manufacturer: Option<String>,
+    /// What it is, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// The firmware it runs, as it says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firmware_version: Option<String>,
+    /// When it registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_at: Option<String>,
+    /// When it was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seen_at: Option<String>,
+    /// Something odd that it does and that was tolerated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+}
+
+impl From<row::Device> for Device {
+    fn from(device: row::Device) -> Self {
+        let state = device.state.unwrap_or_default();
+        let known = state.last_seen_at != 0;
+        let moment = |at: i64| Moment(at).to_string();
+        Self {
+            id: device.id,
+            endpoint: device.endpoint,
+            name: device.name,
+            security: match app::Security::from_code(&device.security) {
+                Some(app::Security::None) => Security::None,
+                _ => Security::Psk,
+            },
+            identity: device.identity,
+            key_prefix: device.key_prefix.filter(|prefix| !prefix.is_empty()),
+            created_at: device.created_at.to_string(),
+            registered: state.registered,
+            address: known.then_some(state.address),
+            lwm2m_version: known.then_some(state.lwm2m_version),
+            lifetime_seconds: known.then_some(state.lifetime_seconds),
+            manufacturer: state.manufacturer,
+            model: state.model,
+            firmware_version: state.firmware_version,
+            registered_at: state.registered_at.map(moment),
+            last_seen_at: known.then(|| moment(state.last_seen_at)),
+            warning: state.warning,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The public JSON: what the REST API says and takes. Nothing else derives it.
+//!
+//! Fields are only added; a field that was released keeps its name and meaning.
+
+mod devices;
+mod packages;
+mod problem;
+mod upgrades;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+pub use devices::{AddDevice, AddedDevice, Device, Security};
+pub use packages::Package;
+pub use problem::Problem;
+pub use upgrades::{Delivery, EventKind, Outcome, StartUpgrade, Transfer, Upgrade, UpgradeEvent};
+
+/// One page of a list.
+#[derive(Serialize, Deserialize, ToSchema, Debug)]
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
+    /// Give it as `cursor` to get the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// How the server is.
+#[derive(Serialize, Deserialize, ToSchema, Debug)]
+pub struct Health {
+    /// `ok`.
+    pub status: String,
+    /// The version of the server.
+    pub version: String,
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self { status: "ok".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() }
+    }
+}

@@ -1,0 +1,84 @@
+//! `POST /api/v1/devices`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+
+use crate::api;
+use crate::app::{AddDevice, AddDeviceError, Key};
+use crate::http::Context;
+use crate::http::body::JsonBody;
+use crate::http::problem::Problem;
+use crate::secrets::Psk;
+
+/// Adds a device.
+///
+/// It may connect at once. A key that is made here is in the answer, this once.
+#[utoipa::path(
+    post, path = "/api/v1/devices", tag = "devices", operation_id = "addDevice",
+    request_body = api::AddDevice,
+    responses(
+        (status = 201, body = api::AddedDevice),
+        (status = 409, description = "Endpoint name, identity or key belong to another device", body = api::Problem),
+        (status = 422, description = "A value cannot be used", body = api::Problem),
+        (status = 507, description = "The disk is full", body = api::Problem)
+    )
+)]
+pub async fn add(
+    State(context): State<Context>,
+    JsonBody(body): JsonBody<api::AddDevice>,
+) -> Result<(StatusCode, Json<api::AddedDevice>), Problem> {
+    let wanted = wanted(body)?;
+    let added = context.app.add_device(wanted).await.map_err(|error| problem(&error))?;
+    let generated_key = added.generated.map(|psk| psk.to_hex().to_string());
+    Ok((StatusCode::CREATED, Json(api::AddedDevice { device: added.device.into(), generated_key })))
+}
+
+fn wanted(body: api::AddDevice) -> Result<AddDevice, Problem> {
+    let key = match (body.security, body.identity, body.key) {
+        (api::Security::Psk, Some(identity), key) => Some((identity, given(key)?)),
+        (api::Security::Psk, None, _) => {
+            return Err(Problem::bad_value("a device with security \"psk\" needs an identity").remedy(
+                "Give the identity that the device names in the handshake; often it is the endpoint name.",
+            ));
+        }
+        (api::Security::None, None, None) => None,
+        (api::Security::None, _, _) => {
+            return Err(Problem::bad_value("a device with security \"none\" has no identity and no key"));
+        }
+    };
+    Ok(AddDevice { endpoint: body.endpoint, name: body.name, key })
+}
+
+fn given(key: Option<String>) -> Result<Key, Problem> {
+    let Some(text) = key.map(zeroize::Zeroizing::new) else { return Ok(Key::Generated) };
+    let psk = Psk::from_text(&text).map_err(|error| problem(&AddDeviceError::BadKey(error)))?;
+    Ok(Key::Given(psk))
+}
+
+fn problem(error: &AddDeviceError) -> Problem {
+    let taken = |code, title| Problem::new(StatusCode::CONFLICT, code, title, error);
+    match error {
+        AddDeviceError::BadEndpoint | AddDeviceError::BadName | AddDeviceError::BadIdentity => {
+            Problem::bad_value(error)
+        }
+        AddDeviceError::BadKey(_) => Problem::bad_value(error).remedy(
+            "Give 32 to 128 hexadecimal digits (`updraft psk generate` makes 64), or none to have a key made. \
+             lwm2m.allow_short_keys = true lets old devices in.",
+        ),
+        AddDeviceError::EndpointTaken(_) => {
+            taken("endpoint-taken", "There is such a device").remedy("Remove it first to add it anew.")
+        }
+        AddDeviceError::IdentityTaken(_) => taken("identity-taken", "The identity belongs to another device")
+            .remedy("Give each device an identity of its own."),
+        AddDeviceError::KeyTaken(_) => taken("key-taken", "The key belongs to another device")
+            .remedy("Give each device a key of its own; `updraft psk generate` makes one."),
+        AddDeviceError::Random(_) => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "The server met an error",
+            error,
+        ),
+        AddDeviceError::Store(source) => Problem::store("the device could not be stored", source),
+    }
+}

@@ -1,0 +1,53 @@
+//! The description of the API, made from the handlers themselves.
+
+use axum::Router;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use super::{Context, devices, health, packages, upgrades};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Updraft",
+        description = "Devices, packages and firmware upgrades.\n\nEvery error is a problem (RFC 9457) with \
+                       what is wrong and what to do about it.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    tags(
+        (name = "devices", description = "Who may connect, and what is known of them."),
+        (name = "packages", description = "Firmware images."),
+        (name = "upgrades", description = "One package for one device, from the offer to the proof."),
+        (name = "health", description = "For monitoring.")
+    )
+)]
+struct Description;
+
+/// All routes with their description.
+pub(super) fn routes() -> OpenApiRouter<Context> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(devices::add::add, devices::list::list))
+        .routes(routes!(devices::show::show, devices::remove::remove))
+        .routes(routes!(packages::upload::upload, packages::list::list))
+        .routes(routes!(packages::show::show))
+        .routes(routes!(upgrades::start::start, upgrades::list::list))
+        .routes(routes!(upgrades::show::show))
+        .routes(routes!(upgrades::cancel::cancel))
+        .routes(routes!(upgrades::events::events))
+        .routes(routes!(health::healthz))
+        .routes(routes!(health::readyz))
+}
+
+/// The description as JSON and as a page.
+pub(super) fn pages(document: utoipa::openapi::OpenApi) -> Router<Context> {
+    SwaggerUi::new("/docs").url("/api/v1/openapi.json", document).into()
+}
+
+/// The description as it is committed: `crates/server/openapi.json`.
+pub fn document() -> String {
+    let mut text = routes().get_openapi().to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -1,0 +1,45 @@
+//! `GET /api/v1/packages`
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api;
+use crate::http::Context;
+use crate::http::body::Queried;
+use crate::http::page::{limit, page, position};
+use crate::http::problem::Problem;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Parameters {
+    /// Only packages with exactly this name.
+    #[serde(default)]
+    name: String,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+    /// Entries of a page, 1 to 200.
+    #[param(default = 50)]
+    limit: Option<u32>,
+}
+
+/// Lists packages, newest first.
+#[utoipa::path(
+    get, path = "/api/v1/packages", tag = "packages", operation_id = "listPackages", params(Parameters),
+    responses((status = 200, body = api::Page<api::Package>), (status = 422, body = api::Problem))
+)]
+pub async fn list(
+    State(context): State<Context>,
+    Queried(parameters): Queried<Parameters>,
+) -> Result<Json<api::Page<api::Package>>, Problem> {
+    let limit = limit(parameters.limit)?;
+    let before = position(parameters.cursor.as_deref())?;
+    let packages = context
+        .app
+        .packages(&parameters.name, &before, limit + 1)
+        .await
+        .map_err(|error| Problem::store("packages could not be read", &error))?;
+    Ok(Json(page(packages, limit, |package| package.id.clone(), api::Package::from)))
+}

@@ -1,0 +1,5 @@
+//! `/api/v1/packages`
+
+pub mod list;
+pub mod show;
+pub mod upload;

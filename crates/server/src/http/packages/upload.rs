@@ -1,0 +1,153 @@
+//! `POST /api/v1/packages`
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::api;
+use crate::app::{PackageText, Upload, UploadError};
+use crate::http::Context;
+use crate::http::body::Queried;
+use crate::http::problem::Problem;
+use crate::size::ByteCount;
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Parameters {
+    /// What people call it.
+    name: String,
+    /// Anything worth knowing.
+    #[serde(default)]
+    description: String,
+    /// The name of the file.
+    file_name: String,
+    /// The model it is for; if the image says so itself, it must be the same.
+    model: Option<String>,
+    /// The version that a device reports afterwards. Needed unless the image says so itself.
+    version: Option<String>,
+    /// The version it must be installed over, if it is made for only one.
+    source_version: Option<String>,
+}
+
+/// Nothing coming for this long ends an upload (SECURITY rule u05).
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Uploads a package: the file is the body, as it is.
+#[utoipa::path(
+    post, path = "/api/v1/packages", tag = "packages", operation_id = "uploadPackage", params(Parameters),
+    request_body(content_type = "application/octet-stream", content = inline(Vec<u8>)),
+    responses(
+        (status = 201, body = api::Package),
+        (status = 408, description = "Nothing came for 30 seconds", body = api::Problem),
+        (status = 413, description = "Larger than allowed", body = api::Problem),
+        (status = 415, description = "Not sent as application/octet-stream", body = api::Problem),
+        (status = 422, description = "The image is damaged or not what was said", body = api::Problem),
+        (status = 507, description = "The disk is full", body = api::Problem)
+    )
+)]
+pub async fn upload(
+    State(context): State<Context>,
+    Queried(parameters): Queried<Parameters>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<api::Package>), Problem> {
+    check_type(&headers)?;
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse().ok())
+        .map(ByteCount);
+    let text = PackageText {
+        name: parameters.name,
+        description: parameters.description,
+        file_name: parameters.file_name,
+        model: parameters.model,
+        version: parameters.version,
+        source_version: parameters.source_version,
+    };
+    let upload = context.app.begin_upload(text, announced).map_err(|error| problem(&error))?;
+    let upload = receive(upload, body).await?;
+    let package = context.app.finish_upload(upload).await.map_err(|error| problem(&error))?;
+    Ok((StatusCode::CREATED, Json(package.into())))
+}
+
+/// Also keeps forms of other web pages out, which cannot send this type.
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    match headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()) {
+        Some("application/octet-stream") => Ok(()),
+        _ => Err(Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            "The body must be the file itself",
+            "the header Content-Type is not application/octet-stream",
+        )
+        .remedy("Send the file as the body with Content-Type: application/octet-stream.")),
+    }
+}
+
+/// How much of a refused body is still read, so that the client gets to read the answer.
+const DRAINED: u64 = 64 << 20;
+
+async fn receive(mut upload: Upload, body: Body) -> Result<Upload, Problem> {
+    let mut pieces = body.into_data_stream();
+    loop {
+        let piece = match tokio::time::timeout(IDLE, pieces.next()).await {
+            Err(_) => return Err(cut(StatusCode::REQUEST_TIMEOUT, "nothing came for 30 seconds")),
+            Ok(Some(Err(_))) => {
+                return Err(cut(StatusCode::BAD_REQUEST, "the connection ended before the file"));
+            }
+            Ok(Some(Ok(piece))) => piece,
+            Ok(None) => return Ok(upload),
+        };
+        upload = match write(upload, piece).await {
+            Ok(upload) => upload,
+            Err(error) => {
+                let mut drained = 0;
+                while drained < DRAINED
+                    && let Ok(Some(Ok(piece))) = tokio::time::timeout(IDLE, pieces.next()).await
+                {
+                    drained += piece.len() as u64;
+                }
+                return Err(problem(&error));
+            }
+        };
+    }
+}
+
+/// Writes to the disk where it may wait.
+async fn write(mut upload: Upload, piece: Bytes) -> Result<Upload, UploadError> {
+    let written = tokio::task::spawn_blocking(move || upload.write(&piece).map(|()| upload));
+    written.await.unwrap_or(Err(UploadError::Store(crate::store::StoreError::Closed)))
+}
+
+fn cut(status: StatusCode, detail: &str) -> Problem {
+    Problem::new(status, "cut-off", "The upload was cut off", detail).remedy("Upload the file again.")
+}
+
+fn problem(error: &UploadError) -> Problem {
+    let broken =
+        |code| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, "The image cannot be used", error);
+    match error {
+        UploadError::BadText { .. } => Problem::bad_value(error),
+        UploadError::BadIdentity { .. } => {
+            Problem::bad_value(error).remedy("Give it exactly as the device reports it.")
+        }
+        UploadError::Empty => broken("empty").remedy("Choose another file."),
+        UploadError::NoVersion => Problem::bad_value(error)
+            .remedy("Give the version that the device will report, since only that proves success."),
+        UploadError::BadHeader(_) | UploadError::WrongLength { .. } | UploadError::Damaged => {
+            broken("damaged").remedy("Fetch or build the file again; it was changed on its way.")
+        }
+        UploadError::Contradiction { .. } => {
+            broken("contradiction").remedy("Leave the value out, or choose the file that was meant.")
+        }
+        UploadError::Image(source) => Problem::image(source),
+        UploadError::Store(source) => Problem::store("the package could not be stored", source),
+    }
+}

@@ -1,0 +1,86 @@
+//! `POST /api/v1/upgrades`
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use firmware::upgrade::Delivery;
+
+use crate::api;
+use crate::app::{StartUpgrade, StartUpgradeError};
+use crate::http::Context;
+use crate::http::body::JsonBody;
+use crate::http::problem::Problem;
+use crate::uri::BaseUri;
+
+/// Starts an upgrade.
+///
+/// It goes on by itself, whenever the device is there, until it ends.
+#[utoipa::path(
+    post, path = "/api/v1/upgrades", tag = "upgrades", operation_id = "startUpgrade",
+    request_body = api::StartUpgrade,
+    responses(
+        (status = 201, body = api::Upgrade),
+        (status = 404, description = "No such device or package", body = api::Problem),
+        (status = 409, description = "Another upgrade has not ended, or the package does not fit", body = api::Problem),
+        (status = 422, description = "A value cannot be used", body = api::Problem)
+    )
+)]
+pub async fn start(
+    State(context): State<Context>,
+    JsonBody(body): JsonBody<api::StartUpgrade>,
+) -> Result<(StatusCode, Json<api::Upgrade>), Problem> {
+    let base_uri = body.base_uri.as_deref().map(str::parse::<BaseUri>).transpose().map_err(|error| {
+        Problem::bad_value(format!("base_uri: {error}"))
+            .remedy("Give it like coaps://fota.example.org:5684, without a path.")
+    })?;
+    let wanted = StartUpgrade {
+        endpoint: body.device,
+        package: body.package,
+        delivery: match body.delivery {
+            api::Delivery::Pull => Delivery::Pull,
+            api::Delivery::Push => Delivery::Push,
+        },
+        observe: body.observe,
+        base_uri,
+        timeout: body.timeout_seconds.map(Duration::from_secs),
+    };
+    match context.app.start_upgrade(wanted).await {
+        Ok(upgrade) => Ok((StatusCode::CREATED, Json(api::Upgrade::new(upgrade, None)))),
+        Err(error) => Err(problem(&error)),
+    }
+}
+
+fn problem(error: &StartUpgradeError) -> Problem {
+    let conflict = |code, title| Problem::new(StatusCode::CONFLICT, code, title, error);
+    match error {
+        StartUpgradeError::UnknownDevice(_) => {
+            Problem::not_found(error).remedy("`updraft device list` shows all devices.")
+        }
+        StartUpgradeError::UnknownPackage(_) => {
+            Problem::not_found(error).remedy("`updraft package list` shows all packages.")
+        }
+        StartUpgradeError::Upgrading(_) => conflict("upgrading", "The device is being upgraded")
+            .remedy("Wait for that upgrade to end, or cancel it."),
+        StartUpgradeError::WrongModel { .. } => {
+            conflict("wrong-model", "The package does not fit the device")
+                .remedy("Choose the package of the device's model.")
+        }
+        StartUpgradeError::PackageDamaged(source) => {
+            tracing::error!(error = source as &dyn std::error::Error, "a package is damaged on the disk");
+            conflict("package-damaged", "The package is damaged").remedy("Upload the package again.")
+        }
+        StartUpgradeError::NoPullAddress => {
+            conflict("no-pull-address", "Devices cannot download from this server").remedy(
+                "Set lwm2m.public_host and listen where the device connects (lwm2m.coaps_bind, \
+                 lwm2m.coap_bind), give a base_uri, or choose delivery push.",
+            )
+        }
+        StartUpgradeError::BadTimeout => Problem::bad_value(error),
+        StartUpgradeError::Random(_) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server met an error", error)
+        }
+        StartUpgradeError::Store(source) => Problem::store("the upgrade could not be stored", source),
+    }
+}
