@@ -140,8 +140,7 @@ impl Procedure {
     }
 
     /// The device took bytes of a push.
-    pub fn handle_pushed(&mut self, sent: u64, now: Instant) {
-        let _ = now;
+    pub fn handle_pushed(&mut self, sent: u64) {
         if self.is_pushing() {
             self.facts.blocks += 1;
             self.facts.bytes += sent.saturating_sub(self.record.bytes);

@@ -127,9 +127,12 @@ impl Procedure {
         None
     }
 
-    /// The first base whose protocol the device speaks, with the token's path.
+    /// The first base whose protocol the device speaks, with the token's path. CoAP with DTLS is for devices
+    /// that registered with DTLS, CoAP without for those without, unless there is nothing else.
     pub(super) fn uri(&self) -> Option<String> {
-        let base = self.bases.iter().find(|base| self.view.speaks(base))?;
+        let unlike = if self.secured { "coap://" } else { "coaps://" };
+        let spoken = || self.bases.iter().filter(|base| self.view.speaks(base));
+        let base = spoken().find(|base| !base.starts_with(unlike)).or_else(|| spoken().next())?;
         let base = base.trim_end_matches('/');
         Some([base, crate::server::IMAGE_PATH, &self.record.token].concat())
     }

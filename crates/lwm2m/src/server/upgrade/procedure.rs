@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use firmware::upgrade::{Outcome, Stage, UpdateResult, UpdateState};
-use machine::Instant;
+use machine::{Instant, Link};
 
 use super::{Action, Answer, Facts, UpgradeEvent, UpgradePlan, UpgradeRecord, Warning};
 use crate::path::Path;
@@ -25,6 +25,8 @@ pub struct Procedure {
     /// The action that is under way.
     pub(super) asked: Option<Action>,
     pub(super) reachable: bool,
+    /// The device registered over DTLS.
+    pub(super) secured: bool,
     /// The device's registration lifetime.
     pub(super) lifetime: Duration,
     /// Before this, nothing is sent: a back-off, or the time of the next reading.
@@ -48,6 +50,9 @@ pub struct Procedure {
     /// Bounded by what one input can cause; the owner empties it after each.
     events: VecDeque<UpgradeEvent>,
 }
+
+/// Longer lifetimes count as this one where the time for a return is reckoned (30 days, S0 ruling A-4).
+const LONGEST_LIFETIME: Duration = Duration::from_secs(2_592_000);
 
 /// What is sent next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -151,6 +156,7 @@ impl Procedure {
             step: Step::Look(super::precheck::reading_list()),
             asked: None,
             reachable: false,
+            secured: false,
             lifetime: Duration::ZERO,
             wake: None,
             deadline: now + plan.timing.reach,
@@ -231,9 +237,12 @@ impl Procedure {
         self.asked == Some(Action::WritePackage)
     }
 
-    /// The device registered; `lifetime` is that of the registration. An action that was under way is lost.
-    pub fn handle_registered(&mut self, lifetime: Duration, now: Instant) {
-        self.lifetime = lifetime;
+    /// The device registered over `link`; `lifetime` is that of the registration. An action that was under
+    /// way is lost.
+    pub fn handle_registered(&mut self, lifetime: Duration, link: Link, now: Instant) {
+        // An endless registration says nothing about when the device will come back.
+        self.lifetime = lifetime.min(LONGEST_LIFETIME);
+        self.secured = link.is_secured();
         self.reachable = true;
         self.heard();
         if self.is_finished() {
@@ -267,6 +276,13 @@ impl Procedure {
         self.reachable = false;
         if self.asked.is_some() {
             self.handle_answer(Answer::Lost, now);
+        }
+    }
+
+    /// The device ended the observation, or never began it.
+    pub fn handle_observation_lost(&mut self) {
+        if self.observation == Observation::On {
+            self.observation = Observation::Off;
         }
     }
 

@@ -1,0 +1,41 @@
+//! Every parameter and every bound of the server role.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::time::Duration;
+
+/// Parameters and bounds of a [`Server`](super::Server).
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where devices fetch images from, most wanted first, such as `coaps://updates.example.com:5684`. A
+    /// device gets the first one whose protocol it speaks; `coap:` only if it registered without DTLS and
+    /// `coaps:` only if it registered with it, unless there is no other.
+    pub public_uris: Vec<String>,
+    /// The number of the shard, first in every registration's location.
+    pub shard: u8,
+    /// The lifetime of a registration that names none (LwM2M Core 1.1 section 6.2.1).
+    pub default_lifetime: Duration,
+    /// How long after its lifetime a registration is kept, for an Update that is still being repeated
+    /// (MAX_TRANSMIT_WAIT of RFC 7252).
+    pub grace: Duration,
+    /// How long a device in queue mode listens after its last message (LwM2M Core 1.1 section 6.5).
+    pub awake: Duration,
+    /// How many devices may be known at a time: registered, or waited for by an upgrade.
+    pub max_devices: usize,
+    /// The CoAP layer below.
+    pub coap: coap::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            public_uris: Vec::new(),
+            shard: 0,
+            default_lifetime: Duration::from_secs(86_400),
+            grace: Duration::from_secs(93),
+            awake: Duration::from_secs(93),
+            max_devices: 1_000_000,
+            coap: coap::Config::default(),
+        }
+    }
+}

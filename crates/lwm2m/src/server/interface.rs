@@ -1,0 +1,387 @@
+//! What devices ask the server for: Register, Update, De-register, and images.
+
+use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use coap::{Code, ContentFormat, Payload, Request, Response};
+use machine::{Instant, Link};
+
+use super::devices::{DeviceKey, Registered};
+use super::directory::{Admission, Refusal};
+use super::event::{Event, Gone, Registration};
+use super::objects::ObjectList;
+use super::parameters::{ENDLESS, Oddity, ParameterError, Parameters, Version};
+use super::{Server, Timer, url_safe};
+use crate::format;
+
+/// Why a request is refused, with the code that says so.
+struct Refused(Code, String);
+
+impl Refused {
+    fn new(code: Code, diagnostic: impl ToString) -> Self {
+        Self(code, diagnostic.to_string())
+    }
+}
+
+impl From<ParameterError> for Refused {
+    fn from(error: ParameterError) -> Self {
+        let code = match error {
+            ParameterError::VersionNotServed => Code::PRECONDITION_FAILED,
+            _ => Code::BAD_REQUEST,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl Server {
+    /// The answer to a request of a peer.
+    pub(super) fn answer(&mut self, peer: Link, request: &Request, now: Instant) -> Response {
+        if !request.method.is_known_method() {
+            return Response::new(Code::METHOD_NOT_ALLOWED);
+        }
+        let path: Vec<&[u8]> = request.options.uri_path().collect();
+        if path.iter().any(|segment| matches!(*segment, b"." | b"..")) {
+            return Response::new(Code::BAD_REQUEST);
+        }
+        let answered = match (&path[..], request.method) {
+            ([b"rd"], Code::POST) => self.register(peer, request, now),
+            ([b"rd", location], Code::POST) => self.update(peer, location, request, now),
+            ([b"rd", location], Code::DELETE) => self.deregister(peer, location, now),
+            ([b"fw", token], Code::GET) => self.serve_image(token, request, now),
+            ([b".well-known", b"core"], Code::GET) => Ok(directory_listing(request)),
+            ([b"rd" | b"rd/"] | [b"rd", _] | [b"fw", _] | [b".well-known", b"core"], _) => {
+                Ok(Response::new(Code::METHOD_NOT_ALLOWED))
+            }
+            _ => Ok(Response::new(Code::NOT_FOUND)),
+        };
+        answered.unwrap_or_else(|Refused(code, text)| Response::new(code).diagnostic(&text))
+    }
+
+    fn register(&mut self, peer: Link, request: &Request, now: Instant) -> Result<Response, Refused> {
+        if !request.confirmable {
+            return Err(Refused::new(Code::BAD_REQUEST, "Register must be confirmable"));
+        }
+        let no_format = check_content_format(request)?;
+        let mut parameters = Parameters::parse(request.options.uri_query())?;
+        let version = parameters.version.unwrap_or(Version::V1_0);
+        parameters.check_binding(version)?;
+        if parameters.version.is_none() {
+            parameters.note(Oddity::NoVersion);
+        }
+        if no_format {
+            parameters.note(Oddity::NoContentFormat);
+        }
+        let objects = objects_of(request, &mut parameters)?;
+        let identity = self.sessions.get(&peer).map(|session| session.identity.to_vec());
+        let endpoint = self.admit(identity.as_deref(), parameters.endpoint.as_deref())?;
+        let location = self.new_location();
+        let registration = Registration {
+            location: location.clone(),
+            link: peer,
+            remote: self.sessions.get(&peer).map(|session| session.remote),
+            identity,
+            lifetime: parameters.lifetime.unwrap_or(self.config.default_lifetime),
+            version,
+            binding: parameters.binding.unwrap_or_default(),
+            queue_mode: parameters.queue_mode.unwrap_or(false),
+            sms: parameters.sms,
+            objects,
+            oddities: parameters.oddities,
+        };
+        self.store_registration(&endpoint, registration, now);
+        Ok(Response::new(Code::CREATED).location(&["rd", &location]))
+    }
+
+    fn admit(&mut self, identity: Option<&[u8]>, endpoint: Option<&str>) -> Result<String, Refused> {
+        let refusal = match self.directory.admit(identity, endpoint) {
+            Admission::Accept { endpoint } => {
+                let known = self.devices.by_endpoint(&endpoint).is_some();
+                if known || self.devices.len() < self.config.max_devices {
+                    return Ok(endpoint);
+                }
+                Refusal::Full
+            }
+            Admission::Refuse(refusal) => refusal,
+        };
+        self.emit(Event::Refused {
+            identity: identity.map(ToOwned::to_owned),
+            endpoint: endpoint.map(ToOwned::to_owned),
+            refusal,
+        });
+        let code = match refusal {
+            Refusal::Blocked => Code::FORBIDDEN,
+            Refusal::Full => Code::SERVICE_UNAVAILABLE,
+            _ => Code::BAD_REQUEST,
+        };
+        Err(Refused::new(code, refusal))
+    }
+
+    /// 64 random bits behind the shard's number.
+    fn new_location(&mut self) -> String {
+        let mut bytes = [0; 9];
+        self.random.fill(&mut bytes);
+        bytes[0] = self.config.shard;
+        url_safe(&bytes)
+    }
+
+    fn store_registration(&mut self, endpoint: &str, registration: Registration, now: Instant) {
+        let key = self.devices.find_or_add(endpoint);
+        let replaced = self.replace_registration(key, registration.link, now);
+        let told = Box::new(registration.clone());
+        let timer = self.set_lifetime(key, registration.lifetime, now);
+        let registered = Registered { registration, connected: true, heard: now, timer };
+        self.devices.register(key, Box::new(registered));
+        let Some(device) = self.devices.get(key) else { return };
+        let endpoint = device.endpoint.clone();
+        self.emit(Event::Registered { endpoint, registration: told, replaced });
+        self.upgrade_registered(key, now);
+    }
+
+    /// A device that registers again has forgotten the observations of operations; that of an upgrade is
+    /// kept, since some clients go on notifying it (PEERS 8 and 10).
+    fn replace_registration(&mut self, key: DeviceKey, link: Link, now: Instant) -> bool {
+        let Some(old) = self.devices.unregister(key) else { return false };
+        if let Some(timer) = old.timer {
+            self.timers.cancel(timer);
+        }
+        self.end_observations(key, now);
+        self.move_link(key, old.registration.link, link, now);
+        true
+    }
+
+    /// What goes over when a device changes its link; requests under way on the old one are lost.
+    fn move_link(&mut self, key: DeviceKey, from: Link, to: Link, now: Instant) {
+        if from != to {
+            self.keep_retransmissions(key, from);
+            self.coap.move_observations(from, to, now);
+            self.coap.forget(from, now);
+        }
+    }
+
+    fn set_lifetime(&mut self, key: DeviceKey, lifetime: Duration, now: Instant) -> Option<machine::TimerId> {
+        let due = now + lifetime.saturating_add(self.config.grace);
+        (lifetime != ENDLESS).then(|| self.timers.set(due, Timer::Lifetime(key)))
+    }
+
+    fn update(
+        &mut self,
+        peer: Link,
+        location: &[u8],
+        request: &Request,
+        now: Instant,
+    ) -> Result<Response, Refused> {
+        let key = self.find_own(peer, location)?;
+        let mut parameters = Parameters::parse(request.options.uri_query())?;
+        let objects = if request.payload.is_empty() {
+            None
+        } else {
+            check_content_format(request)?;
+            Some(objects_of(request, &mut parameters)?)
+        };
+        let Some(registered) = self.devices.get_mut(key).and_then(|device| device.registration.as_mut())
+        else {
+            return Err(Refused::new(Code::NOT_FOUND, "not registered"));
+        };
+        parameters.check_binding(registered.registration.version)?;
+        let timer = registered.timer.take();
+        let before = registered.registration.clone();
+        registered.heard = now;
+        registered.connected = true;
+        apply(&mut registered.registration, parameters, objects);
+        registered.registration.link = peer;
+        let lifetime = registered.registration.lifetime;
+        if let Some(timer) = timer {
+            self.timers.cancel(timer);
+        }
+        let timer = self.set_lifetime(key, lifetime, now);
+        self.finish_update(key, before, peer, timer, now);
+        Ok(Response::new(Code::CHANGED))
+    }
+
+    fn finish_update(
+        &mut self,
+        key: DeviceKey,
+        before: Registration,
+        peer: Link,
+        timer: Option<machine::TimerId>,
+        now: Instant,
+    ) {
+        let remote = self.sessions.get(&peer).map(|session| session.remote);
+        let moved = before.link != peer;
+        if moved {
+            self.devices.relink(key, before.link, peer);
+        }
+        let Some(device) = self.devices.get_mut(key) else { return };
+        let Some(registered) = device.registration.as_mut() else { return };
+        registered.timer = timer;
+        registered.registration.remote = remote;
+        let changed = registered.registration != before;
+        let registration = changed.then(|| Box::new(registered.registration.clone()));
+        let endpoint = device.endpoint.clone();
+        self.emit(Event::Updated { endpoint, registration });
+        if moved {
+            self.move_link(key, before.link, peer, now);
+        }
+        self.upgrade_contacted(key, now);
+    }
+
+    fn deregister(&mut self, peer: Link, location: &[u8], now: Instant) -> Result<Response, Refused> {
+        let key = self.find_own(peer, location)?;
+        self.end_registration(key, Gone::Deregistered, now);
+        self.remove_if_idle(key);
+        Ok(Response::new(Code::DELETED))
+    }
+
+    /// The device of a location, if this peer may use it: the same identity, or without DTLS the same
+    /// address. A location that was guessed looks like one that does not exist.
+    fn find_own(&self, peer: Link, location: &[u8]) -> Result<DeviceKey, Refused> {
+        let unknown = || Refused::new(Code::NOT_FOUND, "not registered");
+        let location = core::str::from_utf8(location).map_err(|_| unknown())?;
+        let key = self.devices.by_location(location).ok_or_else(unknown)?;
+        let registration = self.devices.get(key).and_then(|device| device.registration.as_ref());
+        let registration = &registration.ok_or_else(unknown)?.registration;
+        let own = match (&registration.identity, self.sessions.get(&peer)) {
+            (Some(identity), Some(session)) => **identity == *session.identity,
+            (None, None) => registration.link == peer,
+            _ => false,
+        };
+        if own { Ok(key) } else { Err(unknown()) }
+    }
+
+    /// Ends a registration and everything that needs it.
+    pub(super) fn end_registration(&mut self, key: DeviceKey, why: Gone, now: Instant) {
+        let Some(registered) = self.devices.unregister(key) else { return };
+        if let Some(timer) = registered.timer {
+            self.timers.cancel(timer);
+        }
+        self.keep_retransmissions(key, registered.registration.link);
+        self.end_observations(key, now);
+        if let Some(device) = self.devices.get(key) {
+            let endpoint = device.endpoint.clone();
+            self.emit(Event::Deregistered { endpoint, why });
+        }
+        self.upgrade_gone(key, now);
+        self.coap.forget(registered.registration.link, now);
+    }
+
+    pub(super) fn remove_if_idle(&mut self, key: DeviceKey) {
+        let device = self.devices.get(key);
+        if device.is_some_and(|device| device.registration.is_none() && device.upgrade.is_none()) {
+            self.devices.remove(key);
+        }
+    }
+
+    pub(super) fn check_lifetime(&mut self, key: DeviceKey, now: Instant) {
+        let grace = self.config.grace;
+        let Some(device) = self.devices.get_mut(key) else { return };
+        let Some(registered) = device.registration.as_mut() else { return };
+        registered.timer = None;
+        let due = registered.heard + registered.registration.lifetime.saturating_add(grace);
+        if due > now {
+            // Heard of since the timer was set.
+            registered.timer = Some(self.timers.set(due, Timer::Lifetime(key)));
+        } else {
+            self.end_registration(key, Gone::Expired, now);
+            self.remove_if_idle(key);
+        }
+    }
+
+    /// A datagram came over this link: an authenticated one is a sign of life, and a sleeping device is
+    /// awake.
+    pub(super) fn heard(&mut self, link: Link, now: Instant) {
+        let Some(key) = self.devices.by_link(link) else { return };
+        let Some(registered) = self.devices.get_mut(key).and_then(|device| device.registration.as_mut())
+        else {
+            return;
+        };
+        if link.is_secured() {
+            registered.heard = now;
+        }
+        if registered.registration.queue_mode {
+            self.coap.release(link, now);
+        }
+    }
+
+    /// A session ended. The registration lives on: the device may come back on a new session.
+    pub(super) fn disconnect(&mut self, link: Link, now: Instant) {
+        if let Some(key) = self.devices.by_link(link) {
+            self.keep_retransmissions(key, link);
+            if let Some(registered) =
+                self.devices.get_mut(key).and_then(|device| device.registration.as_mut())
+            {
+                registered.connected = false;
+            }
+            self.upgrade_gone(key, now);
+        }
+        self.coap.forget(link, now);
+    }
+
+    fn serve_image(&mut self, token: &[u8], request: &Request, now: Instant) -> Result<Response, Refused> {
+        let not_there = || Refused::new(Code::NOT_FOUND, "no such image");
+        let token = core::str::from_utf8(token).map_err(|_| not_there())?;
+        let key = *self.images.get(token).ok_or_else(not_there)?;
+        let accepted = request.options.accept().is_none_or(|format| format == ContentFormat::OCTET_STREAM);
+        if !accepted {
+            return Err(Refused::new(Code::NOT_ACCEPTABLE, "images are octet streams"));
+        }
+        let (bytes, tag) = self.note_served(key, request, now).ok_or_else(not_there)?;
+        let response =
+            Response::new(Code::CONTENT).content(ContentFormat::OCTET_STREAM, Payload::Shared(bytes));
+        Ok(response.etag(&tag))
+    }
+}
+
+/// 4.15 for anything but link-format; whether it is missing.
+fn check_content_format(request: &Request) -> Result<bool, Refused> {
+    match request.options.content_format() {
+        Some(ContentFormat::LINK_FORMAT) => Ok(false),
+        None => Ok(true),
+        Some(_) => {
+            Err(Refused::new(Code::UNSUPPORTED_CONTENT_FORMAT, "the body must be in link-format (40)"))
+        }
+    }
+}
+
+fn objects_of(request: &Request, parameters: &mut Parameters) -> Result<ObjectList, Refused> {
+    let (objects, oddities) =
+        ObjectList::parse(&request.payload).map_err(|error| Refused::new(Code::BAD_REQUEST, error))?;
+    oddities.into_iter().for_each(|oddity| parameters.note(oddity));
+    Ok(objects)
+}
+
+/// What an Update says replaces what was there (reg_15: the object list as a whole).
+fn apply(registration: &mut Registration, parameters: Parameters, objects: Option<ObjectList>) {
+    if let Some(lifetime) = parameters.lifetime {
+        registration.lifetime = lifetime;
+    }
+    if let Some(binding) = parameters.binding {
+        registration.binding = binding;
+    }
+    if let Some(queue_mode) = parameters.queue_mode {
+        registration.queue_mode = queue_mode;
+    }
+    if parameters.sms.is_some() {
+        registration.sms = parameters.sms;
+    }
+    if let Some(objects) = objects {
+        registration.objects = objects;
+    }
+    for oddity in parameters.oddities {
+        if !registration.oddities.contains(&oddity) {
+            registration.oddities.push(oddity);
+        }
+    }
+}
+
+/// RFC 6690 section 4: what a stranger may know.
+fn directory_listing(request: &Request) -> Response {
+    if request.options.accept().is_some_and(|format| format.0 != format::LINK_FORMAT) {
+        return Response::new(Code::NOT_ACCEPTABLE);
+    }
+    let mut links = format::link::LinkWriter::new();
+    links.link("/rd").attribute("rt", "\"core.rd\"");
+    Response::new(Code::CONTENT).content(ContentFormat::LINK_FORMAT, links.into_bytes())
+}
