@@ -22,12 +22,17 @@ impl DeviceNumber {
         key
     }
 
-    /// A socket on a loopback address that no other device uses: the server tells devices apart by it.
-    pub fn socket(self, server: SocketAddr) -> anyhow::Result<UdpSocket> {
+    /// A loopback address that no other device uses: the server tells devices apart by it.
+    pub fn address(self) -> SocketAddr {
         // 127.64.0.0/10; the port is fixed, so nothing depends on how many ports are free.
         let [_, high, middle, low] = self.0.to_be_bytes();
-        let address = Ipv4Addr::new(127, 64 | high, middle, low);
-        let socket = UdpSocket::bind((address, 40_000)).with_context(|| format!("cannot bind {address}"))?;
+        SocketAddr::from((Ipv4Addr::new(127, 64 | high, middle, low), 40_000))
+    }
+
+    /// A socket on that address.
+    pub fn socket(self, server: SocketAddr) -> anyhow::Result<UdpSocket> {
+        let address = self.address();
+        let socket = UdpSocket::bind(address).with_context(|| format!("cannot bind {address}"))?;
         socket.connect(server)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         Ok(socket)

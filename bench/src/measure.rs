@@ -28,10 +28,10 @@ impl Series {
         target: &mut Target,
         service: Service,
         operations: f64,
-        work: impl FnOnce() -> anyhow::Result<()>,
+        work: impl FnOnce(&mut Target) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let before = target.used(service)?;
-        work()?;
+        work(target)?;
         let after = target.used(service)?;
         self.note(operations, before, after)
     }

@@ -1,9 +1,10 @@
 //! One round: some of every work, beside an echo.
 
+use firmware::upgrade::Delivery;
 use net::Clock;
 
 use crate::device::DeviceNumber;
-use crate::load::{BLOCK, Fleet, Plain, Secured, WAVE};
+use crate::load::{Channel, Fleet, LinkKind, Modules, Plain, Secured, WAVE};
 use crate::measure::Series;
 use crate::report::Work;
 use crate::target::{Service, Target};
@@ -22,25 +23,27 @@ pub struct Run {
 struct Lines {
     register: Series,
     update: Series,
-    download: Series,
+    pull: Series,
+    push: Series,
 }
 
+/// Devices that register and update in a round, over either kind of link.
+const REGISTERING: u32 = 8 * WAVE as u32;
 /// Devices that download at the same time.
 const DOWNLOADS: u32 = 16;
 /// How often each device updates, and how often each of a wave of sockets echoes, in a round.
 const UPDATES: u32 = 4;
 const ECHOES: u32 = 32;
-/// Numbers of devices without a key begin here: echoes, downloads, registrations without DTLS.
+/// Numbers of devices without a key begin here.
 const ECHOING: u32 = 3_000_000;
-const DOWNLOADING: u32 = 2_000_000;
 const PLAIN: u32 = 1_000_000;
 const MEGABYTE: f64 = 1e6;
 
 impl Run {
     /// Devices that come in new over either kind of link in a round.
-    pub const DEVICES: u32 = 8 * WAVE as u32;
-    /// What they download.
-    pub const IMAGE_BYTES: usize = BLOCKS as usize * BLOCK;
+    pub const DEVICES: u32 = REGISTERING + 2 * DOWNLOADS;
+    /// What they download: half a megabyte, so that downloads take about as long as the other work of a round.
+    pub const IMAGE_BYTES: usize = 512 * 1_024;
 
     /// Nothing measured yet.
     pub fn new(target: &Target) -> anyhow::Result<Self> {
@@ -51,12 +54,14 @@ impl Run {
             plain: Lines {
                 register: Series::new("register", "request", Some(15.0)),
                 update: Series::new("update", "request", Some(6.0)),
-                download: Series::new("download", "MB", Some(6_000.0)),
+                pull: Series::new("PULL by Block2", "MB", Some(6_000.0)),
+                push: Series::new("PUSH by Block1", "MB", Some(10_000.0)),
             },
             secured: Lines {
                 register: Series::new("register in DTLS", "request", Some(18.0)),
                 update: Series::new("update in DTLS", "request", Some(8.0)),
-                download: Series::new("download in DTLS", "MB", Some(10_000.0)),
+                pull: Series::new("PULL in DTLS", "MB", Some(10_000.0)),
+                push: Series::new("PUSH in DTLS", "MB", None),
             },
             handshake: Series::new("handshake", "session", Some(25.0)),
         })
@@ -65,24 +70,22 @@ impl Run {
     /// Some of every work, with devices that no other round has.
     pub fn round(&mut self, target: &mut Target, round: u16) -> anyhow::Result<()> {
         let operations = f64::from(ECHOES) * WAVE as f64;
-        self.echo.round(target, Service::Echo, operations, || self.echoes.echo(ECHOES))?;
+        self.echo.round(target, Service::Echo, operations, |_| self.echoes.echo(ECHOES))?;
 
         let first = u32::from(round) * Self::DEVICES;
         let open = target.open;
-        let mut fleet =
-            Fleet::open(&numbers(PLAIN + first, Self::DEVICES), |device| Plain::open(device, open))?;
+        let devices = numbers(PLAIN + first, REGISTERING);
+        let mut fleet = Fleet::open(&devices, |device| Plain::open(device, open))?;
         self.plain.requests(target, &mut fleet)?;
-        let mut few = Fleet::open(&numbers(DOWNLOADING, DOWNLOADS), |device| Plain::open(device, open))?;
-        self.plain.download(target, &mut few, round)?;
+        self.plain.downloads(target, LinkKind::Open, PLAIN + first + REGISTERING)?;
 
         let (secured, clock) = (target.secured, self.clock);
-        let devices = numbers(first, Self::DEVICES);
+        let devices = numbers(first, REGISTERING);
         let mut fleet = Fleet::open(&devices, |device| Secured::open(device, secured, clock))?;
-        let operations = f64::from(Self::DEVICES);
-        self.handshake.round(target, Service::Subject, operations, || fleet.handshakes())?;
+        let operations = f64::from(REGISTERING);
+        self.handshake.round(target, Service::Subject, operations, |_| fleet.handshakes())?;
         self.secured.requests(target, &mut fleet)?;
-        fleet.keep(DOWNLOADS as usize);
-        self.secured.download(target, &mut fleet, round)
+        self.secured.downloads(target, LinkKind::Secured, first + REGISTERING)
     }
 
     /// What came out, the floor first.
@@ -95,39 +98,36 @@ impl Run {
             &plain.register,
             &secured.register,
             handshake,
-            &plain.download,
-            &secured.download,
+            &plain.pull,
+            &secured.pull,
+            &plain.push,
+            &secured.push,
         ];
         order.map(|series| series.work(echo)).into()
     }
 }
 
 impl Lines {
-    fn requests<C: crate::load::Channel>(
-        &mut self,
-        target: &mut Target,
-        fleet: &mut Fleet<C>,
-    ) -> anyhow::Result<()> {
-        let operations = f64::from(Run::DEVICES);
-        self.register.round(target, Service::Subject, operations, || fleet.register())?;
-        self.update.round(target, Service::Subject, operations * f64::from(UPDATES), || {
+    fn requests<C: Channel>(&mut self, target: &mut Target, fleet: &mut Fleet<C>) -> anyhow::Result<()> {
+        let operations = f64::from(REGISTERING);
+        self.register.round(target, Service::Subject, operations, |_| fleet.register())?;
+        self.update.round(target, Service::Subject, operations * f64::from(UPDATES), |_| {
             (0..UPDATES).try_for_each(|_| fleet.update())
         })
     }
 
-    fn download<C: crate::load::Channel>(
-        &mut self,
-        target: &mut Target,
-        fleet: &mut Fleet<C>,
-        round: u16,
-    ) -> anyhow::Result<()> {
+    fn downloads(&mut self, target: &mut Target, kind: LinkKind, first: u32) -> anyhow::Result<()> {
         let megabytes = f64::from(DOWNLOADS) * Run::IMAGE_BYTES as f64 / MEGABYTE;
-        self.download.round(target, Service::Subject, megabytes, || fleet.download(BLOCKS, round))
+        let works = [(&mut self.pull, Delivery::Pull), (&mut self.push, Delivery::Push)];
+        for ((series, delivery), first) in works.into_iter().zip([first, first + DOWNLOADS]) {
+            let _modules = Modules::start(target, kind, &numbers(first, DOWNLOADS))?;
+            series.round(target, Service::Subject, megabytes, |target| {
+                target.upgrade(delivery, DeviceNumber(first), DOWNLOADS)
+            })?;
+        }
+        Ok(())
     }
 }
-
-/// Half a megabyte, so that downloads take about as long as the other work of a round.
-const BLOCKS: u32 = 512;
 
 fn numbers(first: u32, count: u32) -> Vec<DeviceNumber> {
     (first..first + count).map(DeviceNumber).collect()

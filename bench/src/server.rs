@@ -6,15 +6,19 @@ use std::io::{BufRead, Write};
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+use firmware::upgrade::Delivery;
+use lwm2m::server::Event;
 use machine::{Path, Random};
 use net::{BatchSocket, Clock, Commanded, KeySource, SocketKind, SocketOptions, Stack};
+use tokio::sync::mpsc::{Receiver, Sender};
 use zeroize::Zeroizing;
 
 use crate::device::DeviceNumber;
 use crate::echo::Echo;
-use crate::subject::Subject;
+use crate::subject::{self, StartUpgrade, Subject};
 use crate::usage::{Thread, resident_memory};
 
 /// Runs until its standard input is closed.
@@ -33,14 +37,26 @@ pub fn run(devices: u32, image_bytes: usize) -> anyhow::Result<()> {
     let mut image = vec![0; image_bytes];
     random.fill(&mut image);
     let stack = Stack::new(
-        Subject::new(image.into(), random.seed()),
+        Subject::new(image.into(), format!("coap://127.0.0.1:{}", ports[1]), random.seed()),
         vec![SocketKind::Open, SocketKind::Secured],
         dtls::Config::default(),
         Arc::new(Keys::of(devices)),
         random.seed(),
     );
-    let echo = start(Echo::default(), echo, clock)?;
-    let subject = start(stack, sockets, clock)?;
+    let (say, delivered) = mpsc::channel();
+    let on_event = move |event: Event| {
+        if let Some(failure) = subject::failure(&event) {
+            eprintln!("{failure}");
+        }
+        if subject::is_delivered(&event) {
+            // Nobody listens only when the process is ending.
+            let _ = say.send(());
+        }
+    };
+    let (_, nothing) = tokio::sync::mpsc::channel(1);
+    let echo = start(Echo::default(), echo, clock, nothing, |_| {})?;
+    let (orders, taken) = tokio::sync::mpsc::channel(64);
+    let subject = start(stack, sockets, clock, taken, on_event)?;
 
     let mut output = std::io::stdout().lock();
     writeln!(output, "{} {} {}", ports[0], ports[1], ports[2])?;
@@ -55,14 +71,41 @@ pub fn run(devices: u32, image_bytes: usize) -> anyhow::Result<()> {
                 let subject = (open.0 + secured.0, open.1 + secured.1);
                 writeln!(output, "{} {} {} {}", echo.0, echo.1, subject.0, subject.1)?;
             }
-            unknown => bail!("there is no answer to {unknown:?}"),
+            order => {
+                let devices = upgrade(order, &orders)?;
+                let done = (0..devices).take_while(|_| delivered.recv_timeout(PATIENCE).is_ok()).count();
+                writeln!(output, "{done}")?;
+            }
         }
     }
     Ok(())
 }
 
+/// How long a device may take between two others.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Understands `upgrade <delivery> <first> <count>` and starts them.
+fn upgrade(order: &str, orders: &Sender<StartUpgrade>) -> anyhow::Result<u32> {
+    let words: Vec<&str> = order.split_whitespace().collect();
+    let ["upgrade", delivery, first, count] = words[..] else { bail!("there is no answer to {order:?}") };
+    let (first, count) = (first.parse::<u32>()?, count.parse::<u32>()?);
+    let delivery = Delivery::from_code(delivery);
+    let delivery = delivery.context("neither pull nor push")?;
+    for number in first..first + count {
+        let order = StartUpgrade { device: DeviceNumber(number), delivery };
+        orders.blocking_send(order).ok().context("the server's shard has ended")?;
+    }
+    Ok(count)
+}
+
 /// Drives a machine in a thread of its own for as long as the process lives.
-fn start<M>(machine: M, sockets: Vec<BatchSocket>, clock: Clock) -> anyhow::Result<Thread>
+fn start<M>(
+    machine: M,
+    sockets: Vec<BatchSocket>,
+    clock: Clock,
+    commands: Receiver<M::Command>,
+    on_event: impl FnMut(M::Event) + Send + 'static,
+) -> anyhow::Result<Thread>
 where
     M: Commanded<Peer = Path> + Send + 'static,
     M::Command: Send,
@@ -71,9 +114,7 @@ where
     let (say, hear) = mpsc::channel();
     let work = move || -> anyhow::Result<()> {
         say.send(Thread::current()?)?;
-        let (_commands, taken) = tokio::sync::mpsc::channel(1);
-        let driving = net::drive(machine, sockets, clock, taken, |_| {}, pending());
-        runtime.block_on(driving)?;
+        runtime.block_on(net::drive(machine, sockets, clock, commands, on_event, pending()))?;
         Ok(())
     };
     std::thread::spawn(move || {

@@ -1,89 +1,114 @@
-//! What is measured: the server's machines without its database.
+//! What is measured: the LwM2M server, without the product's database around it.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use coap::{Code, Config, ContentFormat, Endpoint, Event, Request, Response};
-use machine::{Instant, Link, Machine, Seed, SessionEvent, SessionMachine};
+use firmware::upgrade::Delivery;
+use lwm2m::server::upgrade::{Package, UpgradeEvent, UpgradeId, UpgradePlan};
+use lwm2m::server::{Admission, Config, Directory, Event, Server};
+use machine::{Instant, Link, Machine, Seed, SessionCommand, SessionEvent, SessionMachine};
 use net::Commanded;
 
-/// Answers registrations and downloads on the CoAP endpoint alone. It stands where the LwM2M server will
-/// stand, and is the part of its cost that is CoAP.
+use crate::device::DeviceNumber;
+
+/// The server of one shard.
 pub struct Subject {
-    endpoint: Endpoint<Link>,
+    server: Server,
     image: Arc<[u8]>,
-    now: Instant,
+    upgrades: u64,
+}
+
+/// Sends the image to a device that is registered.
+pub struct StartUpgrade {
+    /// Which.
+    pub device: DeviceNumber,
+    /// Who moves the bytes.
+    pub delivery: Delivery,
 }
 
 impl Subject {
-    /// Serves `image` on every path.
-    pub fn new(image: Arc<[u8]>, seed: Seed) -> Self {
-        Self { endpoint: Endpoint::new(Config::default(), seed), image, now: Instant::ZERO }
+    /// Serves `image` to whoever is upgraded; downloads go to `public_uri`, which devices that download on
+    /// the session of their registration do not look at.
+    pub fn new(image: Arc<[u8]>, public_uri: String, seed: Seed) -> Self {
+        let config = Config { public_uris: vec![public_uri], ..Config::default() };
+        Self { server: Server::new(config, Arc::new(Everybody), seed), image, upgrades: 0 }
     }
+}
 
-    fn answer(&self, request: &Request) -> Response {
-        match request.method {
-            Code::GET => Response::new(Code::CONTENT)
-                .content(ContentFormat::OCTET_STREAM, Arc::clone(&self.image))
-                .etag(b"bench"),
-            _ if request.options.uri_path().count() == 1 => {
-                Response::new(Code::CREATED).location(&["rd", "0123456789abcdef"])
-            }
-            _ => Response::new(Code::CHANGED),
+/// Whether a device has got its whole image: the server asks whether it may order the installation.
+pub fn is_delivered(event: &Event) -> bool {
+    matches!(event, Event::Upgrade { event: UpgradeEvent::IntentWanted { .. }, .. })
+}
+
+/// The failure of an upgrade in words.
+pub fn failure(event: &Event) -> Option<String> {
+    match event {
+        Event::Upgrade { event: UpgradeEvent::Finished { outcome, .. }, endpoint, .. } => {
+            Some(format!("{endpoint}: {outcome:?}"))
         }
+        _ => None,
     }
+}
 
-    fn settle(&mut self) {
-        while let Some(event) = self.endpoint.poll_event() {
-            if let Event::Request { id, request, .. } = event {
-                let response = self.answer(&request);
-                self.endpoint.respond(id, response, self.now);
-            }
-        }
+/// Admits whoever names itself; the product looks into a map here.
+struct Everybody;
+
+impl Directory for Everybody {
+    fn admit(&self, _identity: Option<&[u8]>, endpoint: Option<&str>) -> Admission {
+        Admission::Accept { endpoint: endpoint.unwrap_or("nameless").to_owned() }
     }
 }
 
 impl Machine for Subject {
     type Peer = Link;
-    type Event = Infallible;
+    type Event = Event;
 
     fn handle_input(&mut self, from: Link, bytes: &[u8], now: Instant) {
-        self.now = now;
-        self.endpoint.handle_input(from, bytes, now);
-        self.settle();
+        self.server.handle_input(from, bytes, now);
     }
 
     fn handle_timeout(&mut self, now: Instant) {
-        self.now = now;
-        self.endpoint.handle_timeout(now);
-        self.settle();
+        self.server.handle_timeout(now);
     }
 
     fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Link, usize)> {
-        self.endpoint.poll_transmit(buffer)
+        self.server.poll_transmit(buffer)
     }
 
-    fn poll_event(&mut self) -> Option<Infallible> {
-        None
+    fn poll_event(&mut self) -> Option<Event> {
+        self.server.poll_event()
     }
 
     fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        self.endpoint.poll_timeout()
+        self.server.poll_timeout()
     }
 }
 
 impl SessionMachine for Subject {
     fn handle_session(&mut self, event: SessionEvent<'_>, now: Instant) {
-        if let SessionEvent::Down { link, .. } = event {
-            self.endpoint.forget(link, now);
-        }
+        self.server.handle_session(event, now);
+    }
+
+    fn poll_session(&mut self) -> Option<SessionCommand> {
+        self.server.poll_session()
     }
 }
 
 impl Commanded for Subject {
-    type Command = Infallible;
+    type Command = StartUpgrade;
 
-    fn handle_command(&mut self, command: Infallible, _now: Instant) {
-        match command {}
+    fn handle_command(&mut self, command: StartUpgrade, now: Instant) {
+        self.upgrades += 1;
+        let package = Package {
+            name: "bench".into(),
+            bytes: Arc::clone(&self.image),
+            model: None,
+            version: None,
+            source_version: None,
+        };
+        let plan = UpgradePlan::new(package, command.delivery);
+        let (id, endpoint) = (UpgradeId(self.upgrades), command.device.name());
+        if let Err(error) = self.server.start_upgrade(id, &endpoint, plan, None, now) {
+            eprintln!("{endpoint}: {error}");
+        }
     }
 }

@@ -6,6 +6,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use firmware::upgrade::Delivery;
+
+use crate::device::DeviceNumber;
 
 /// A server process. It ends when this is dropped.
 #[derive(Debug)]
@@ -77,6 +80,14 @@ impl Target {
         self.ask("memory")?;
         let [bytes] = self.numbers()?;
         Ok(bytes)
+    }
+
+    /// Starts an upgrade of each of these registered devices and waits until all have the image.
+    pub fn upgrade(&mut self, delivery: Delivery, first: DeviceNumber, count: u32) -> anyhow::Result<()> {
+        self.ask(&format!("upgrade {} {} {count}", delivery.code(), first.0))?;
+        let [done] = self.numbers()?;
+        ensure!(done == u64::from(count), "{done} of {count} devices got their image");
+        Ok(())
     }
 
     fn ask(&mut self, question: &str) -> anyhow::Result<()> {

@@ -3,15 +3,9 @@
 use coap::Code;
 
 use super::channel::handshakes;
-use super::message::{Registrar, get_block, is_block, register, update};
+use super::message::{Registrar, register, update};
 use super::{Channel, Secured, WAVE, exchange};
 use crate::device::DeviceNumber;
-
-/// Bytes in a block.
-pub const BLOCK: usize = 1_024;
-
-/// Below are the message ids of registrations. With the bound of `--rounds` there is room above for all downloads.
-const FIRST_DOWNLOAD: u16 = 1_024;
 
 /// Devices and the way of each to the server. Whatever they do goes in waves of [`WAVE`].
 pub struct Fleet<C> {
@@ -29,12 +23,6 @@ impl<C: Channel> Fleet<C> {
             channels: devices.iter().copied().map(open).collect::<anyhow::Result<_>>()?,
             registrars: devices.iter().copied().map(Registrar::new).collect(),
         })
-    }
-
-    /// Only the first `count` stay.
-    pub fn keep(&mut self, count: usize) {
-        self.channels.truncate(count);
-        self.registrars.truncate(count);
     }
 
     /// Each registers.
@@ -77,21 +65,6 @@ impl<C: Channel> Fleet<C> {
                 };
                 exchange(channels, write, |_, bytes| Ok(bytes[..4] == time.to_be_bytes()))?;
             }
-        }
-        Ok(())
-    }
-
-    /// Each downloads an image of so many blocks, all of them block by block in step.
-    ///
-    /// `round` keeps message ids of one address apart for longer than the server remembers them.
-    pub fn download(&mut self, blocks: u32, round: u16) -> anyhow::Result<()> {
-        for block in 0..blocks {
-            let message_id = FIRST_DOWNLOAD + round * blocks as u16 + block as u16;
-            exchange(
-                &mut self.channels,
-                |_, buffer| get_block(message_id, block, buffer),
-                |_, bytes| is_block(bytes, message_id, block),
-            )?;
         }
         Ok(())
     }

@@ -68,29 +68,3 @@ pub fn update(registrar: &Registrar, buffer: &mut [u8]) -> anyhow::Result<usize>
     }
     encoder.finish().map_err(|error| anyhow::anyhow!("{error:?}"))
 }
-
-/// Writes a GET for one block of 1,024 bytes of the image (RFC 7959 section 2.4).
-pub fn get_block(message_id: u16, block: u32, buffer: &mut [u8]) -> anyhow::Result<usize> {
-    let token = Token::new(&message_id.to_be_bytes()).context("two bytes are a token")?;
-    let mut encoder = Encoder::new(buffer, Kind::Confirmable, Code::GET, MessageId(message_id), token);
-    encoder
-        .option(OptionNumber::URI_PATH, b"fw")
-        .option(OptionNumber::URI_PATH, b"0123456789abcdef0123456789abcdef")
-        .option_uint(OptionNumber::BLOCK2, block << 4 | LARGEST_BLOCK);
-    encoder.finish().map_err(|error| anyhow::anyhow!("{error:?}"))
-}
-
-/// The size exponent of 1,024 bytes.
-const LARGEST_BLOCK: u32 = 6;
-
-/// Whether `bytes` bring this block.
-pub fn is_block(bytes: &[u8], message_id: u16, block: u32) -> anyhow::Result<bool> {
-    let message = Message::parse(bytes).map_err(|error| anyhow::anyhow!("{error:?}"))?;
-    if message.token().as_bytes() != message_id.to_be_bytes() {
-        return Ok(false);
-    }
-    ensure!(message.code() == Code::CONTENT, "block {block} was answered {}", message.code());
-    let option = message.option(OptionNumber::BLOCK2).and_then(coap::decode_uint);
-    ensure!(option.is_some_and(|value| value >> 4 == block), "block {block} was answered by another");
-    Ok(true)
-}

@@ -3,8 +3,12 @@
 mod channel;
 mod fleet;
 mod message;
+mod modules;
 mod wave;
 
 pub use channel::{Channel, Plain, Secured};
-pub use fleet::{BLOCK, Fleet};
-pub use wave::{WAVE, exchange};
+pub use fleet::Fleet;
+pub use modules::{LinkKind, Modules};
+pub use wave::WAVE;
+
+use wave::exchange;
