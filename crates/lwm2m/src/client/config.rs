@@ -10,7 +10,7 @@ use core::time::Duration;
 use coap::BlockSize;
 use machine::{Credential, Path, Socket};
 
-use super::firmware_update::{DeliveryMethod, StateAfterFailure};
+use super::firmware_values::{DeliveryMethod, StateAfterFailure};
 
 /// What a client is and how it behaves.
 #[derive(Clone, Debug)]

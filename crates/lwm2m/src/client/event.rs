@@ -5,7 +5,7 @@ use core::time::Duration;
 use coap::Code;
 use machine::SessionEnd;
 
-use super::firmware_update::{UpdateResult, UpdateState};
+use super::firmware_values::{UpdateResult, UpdateState};
 
 /// What has happened in a client.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

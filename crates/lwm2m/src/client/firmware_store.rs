@@ -3,7 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use super::firmware_update::UpdateResult;
+use super::firmware_values::UpdateResult;
 
 /// Keeps one package beside the running firmware, and remembers over a reboot what became of it.
 ///

@@ -12,7 +12,7 @@
 
 use alloc::collections::VecDeque;
 
-use coap::{Endpoint, Failure, OptionNumber, Request, RequestId};
+use coap::{Endpoint, Failure, RequestId};
 use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
@@ -22,12 +22,16 @@ mod config;
 mod event;
 mod firmware_store;
 mod firmware_update;
+mod firmware_values;
+mod life_cycle;
 mod objects;
 mod observations;
 mod package_uri;
 mod pull;
 mod registration;
 mod requests;
+#[cfg(test)]
+mod tests;
 
 pub use config::{
     Access, Config, DefaultFormat, Device, DownloadRoute, FirmwareSettings, ObservationsAtRegister, Radio,
@@ -35,7 +39,7 @@ pub use config::{
 };
 pub use event::{Event, RebootReason};
 pub use firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, StoreError};
-pub use firmware_update::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
+pub use firmware_values::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
 pub use package_uri::{PackageUri, PackageUriError, Scheme};
 
 use attributes::Attributes;
@@ -43,7 +47,7 @@ use firmware_update::{FirmwareUpdate, UriWritten};
 use objects::{Objects, ServerObject};
 use observations::Observations;
 use pull::Pull;
-use registration::{Outcome, Registration, Step};
+use registration::{Outcome, Registration};
 
 /// One LwM2M device.
 #[derive(Debug)]
@@ -234,96 +238,6 @@ impl<F: FirmwareStore> Client<F> {
             }
             self.follow(Some(outcome), now);
         }
-    }
-
-    /// The session of the registration is gone, and with it whatever was under way on it.
-    fn session_lost(&mut self, now: Instant) {
-        if self.update.is_pushing() {
-            self.update.abandon(UpdateResult::ConnectionLost);
-        }
-        if self.pull_is_asking_the_server() {
-            self.pull_unanswered(now);
-        }
-    }
-
-    fn follow(&mut self, outcome: Option<Outcome>, now: Instant) {
-        let Some(outcome) = outcome else { return };
-        let event = match outcome {
-            Outcome::Registered => {
-                self.keep_or_drop_observations();
-                self.pull_link_proved();
-                Event::Registered
-            }
-            Outcome::Updated => {
-                self.lifetime_changed = false;
-                self.pull_link_proved();
-                Event::RegistrationUpdated
-            }
-            Outcome::Refused(coap::Code::PRECONDITION_FAILED, retry) if self.version > Version::V1_0 => {
-                self.version = Version::V1_0;
-                self.registration.hurry(now);
-                Event::RegistrationRefused { code: coap::Code::PRECONDITION_FAILED, retry }
-            }
-            Outcome::Refused(code, retry) => Event::RegistrationRefused { code, retry },
-            Outcome::Forgotten(code) => Event::RegistrationForgotten(code),
-            Outcome::Silence(retry) => Event::ServerSilent { retry },
-            Outcome::Deregistered => {
-                self.drop_pull(now);
-                self.observations.clear();
-                Event::Deregistered
-            }
-        };
-        self.events.push_back(event);
-    }
-
-    fn keep_or_drop_observations(&mut self) {
-        match (self.config.observations, self.registration.link()) {
-            (ObservationsAtRegister::Kept, Some(link)) => self.observations.move_to(link),
-            _ => self.observations.clear(),
-        }
-    }
-
-    fn take(&mut self, step: Step, now: Instant) {
-        let (link, request) = match step {
-            Step::Open(request) => {
-                if let Access::Secured { remote, credential } = &self.config.server.access {
-                    let (remote, credential) = (*remote, credential.clone());
-                    self.sessions.push_back(SessionCommand::Open { request, remote, credential });
-                }
-                return;
-            }
-            Step::Register(link) => (link, self.register_request()),
-            Step::Update(link, location) => (link, self.update_request(&location)),
-            Step::Deregister(link, location) => {
-                (link, Request::with_segments(coap::Code::DELETE, location.iter().map(|part| &part[..])))
-            }
-        };
-        let id = self.endpoint.request(link, request, now);
-        self.registration.sent(id);
-    }
-
-    /// LwM2M Core 1.0.2 section 5.3.1: the Security object is never listed.
-    fn register_request(&self) -> Request {
-        let mut links = crate::format::link::LinkWriter::new();
-        links.link("/").attribute("rt", "\"oma.lwm2m\"").attribute("ct", crate::format::LWM2M_TLV);
-        for object in objects::object_numbers() {
-            links.link(crate::path::Path::instance(object, 0));
-        }
-        Request::post("/rd")
-            .query(&alloc::format!("ep={}", self.config.endpoint_name))
-            .query(&alloc::format!("lt={}", self.server.lifetime))
-            .query(self.version.parameter())
-            .query(&alloc::format!("b={}", self.server.binding))
-            .content(coap::ContentFormat::LINK_FORMAT, links.into_bytes())
-    }
-
-    fn update_request(&self, location: &[alloc::vec::Vec<u8>]) -> Request {
-        let request = Request::with_segments(coap::Code::POST, location.iter().map(|part| &part[..]));
-        if self.lifetime_changed {
-            let lifetime = alloc::format!("lt={}", self.server.lifetime);
-            return request.option(OptionNumber::URI_QUERY, lifetime.as_bytes());
-        }
-        request
     }
 
     /// A reset of object 5 over one delivery ends a download that runs over the other.

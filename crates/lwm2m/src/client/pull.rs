@@ -8,7 +8,7 @@ use machine::{Credential, Instant, Link, OpenRequest, Path, SessionCommand};
 use super::Client;
 use super::config::{Access, DownloadRoute};
 use super::firmware_store::{FirmwareStore, Kept};
-use super::firmware_update::UpdateResult;
+use super::firmware_values::UpdateResult;
 use super::package_uri::{PackageUri, Scheme};
 
 /// A download that is running.
