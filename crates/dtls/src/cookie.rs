@@ -34,6 +34,8 @@ impl Drop for Secret {
 
 impl CookieJar {
     pub(crate) fn new(rotation: Duration, random: &mut Random) -> Self {
+        // A cookie must outlive at least a round trip.
+        let rotation = rotation.max(Duration::from_secs(1));
         Self { current: fresh(random), previous: fresh(random), rotation, rotated: Instant::ZERO }
     }
 
@@ -71,7 +73,7 @@ impl CookieJar {
             return;
         }
         self.previous = core::mem::replace(&mut self.current, fresh(random));
-        if age >= self.rotation * 2 {
+        if age >= self.rotation.saturating_mul(2) {
             self.previous = fresh(random);
         }
         self.rotated = now;

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::SocketAddr;
+use core::time::Duration;
 
 use machine::{Instant, SessionEnd, SessionId};
 
@@ -15,6 +16,9 @@ use crate::suite::Role;
 use crate::wire::alert::{Alert, Description};
 use crate::wire::record::ContentType;
 use crate::{Event, HandshakeId, Rejection};
+
+/// Whatever the settings say: a timer of no length would never stop firing.
+const SHORTEST_TIMEOUT: Duration = Duration::from_millis(10);
 
 impl Endpoint {
     /// Takes a new handshake in, in place of one at the same address, and sends its first flight.
@@ -51,7 +55,7 @@ impl Endpoint {
 
     /// Sends a new flight; its repetitions start from the shortest time again.
     fn send_flight(&mut self, slot: Slot, now: Instant) {
-        let first = self.config.first_retransmission;
+        let first = self.config.first_retransmission.max(SHORTEST_TIMEOUT);
         let Some(handshake) = self.handshake_mut(slot) else { return };
         handshake.schedule.timeout = first;
         handshake.schedule.repeat_at = now + first;
@@ -89,7 +93,7 @@ impl Endpoint {
 
     /// The timer of a handshake has fired: time to repeat its flight or to give up.
     pub(super) fn handle_timer(&mut self, key: Key, now: Instant) {
-        let longest = self.config.longest_retransmission;
+        let longest = self.config.longest_retransmission.max(SHORTEST_TIMEOUT);
         let Some(slot) = self.roster.find(key) else { return };
         let Some(handshake) = self.handshake_mut(slot) else { return };
         let waits_for_peer = handshake.waits_for_peer();
@@ -98,7 +102,7 @@ impl Endpoint {
         if schedule.deadline <= now {
             self.expire(slot);
         } else if waits_for_peer {
-            schedule.timeout = (schedule.timeout * 2).min(longest);
+            schedule.timeout = schedule.timeout.saturating_mul(2).min(longest);
             self.repeat_flight(slot, now);
         } else {
             schedule.repeat_at = now + schedule.timeout;

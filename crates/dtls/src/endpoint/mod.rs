@@ -127,7 +127,7 @@ impl Endpoint {
     }
 
     /// Writes one application record into `buffer` and says where to send it and how long it is. Any session
-    /// needs at most 93 bytes more than the plaintext.
+    /// needs at most 77 bytes more than the plaintext.
     pub fn seal(
         &mut self,
         session: SessionId,

@@ -284,9 +284,10 @@ impl Handshake {
     pub(crate) fn encode_alert(&mut self, fault: Fault, random: &mut Random) -> Vec<u8> {
         let alert = Alert::fatal(fault.alert()).encode();
         let mut datagram = Vec::new();
-        match &mut self.secured {
-            // A client with another key could not read it.
-            Some(secured) if fault == Fault::WrongFinished => {
+        match (self.role(), &mut self.secured) {
+            // A server that got as far as its Finished ignores what is not protected. A client may have
+            // another key than we, or has not seen our ChangeCipherSpec.
+            (Role::Client, Some(secured)) => {
                 secured.channel.push(ContentType::ALERT, &alert, random, &mut datagram);
             }
             _ => self.flight.push_alert(alert, &mut datagram),

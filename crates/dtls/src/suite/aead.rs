@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
-use ccm::aead::{AeadInOut, KeyInit, Nonce, Tag};
+use ccm::aead::{AeadInPlace, KeyInit, Nonce, Tag};
 use ccm::consts::{U12, U16};
 use zeroize::Zeroize;
 
@@ -11,9 +11,9 @@ use super::{Role, Unauthentic};
 use crate::wire::record::{ContentType, Position, Record};
 
 /// A cipher with the key and nonce sizes that TLS gives to all of AES-128-CCM, CCM_8 and GCM.
-pub(crate) trait Cipher: AeadInOut<NonceSize = U12> + KeyInit<KeySize = U16> {}
+pub(crate) trait Cipher: AeadInPlace<NonceSize = U12> + KeyInit<KeySize = U16> {}
 
-impl<C: AeadInOut<NonceSize = U12> + KeyInit<KeySize = U16>> Cipher for C {}
+impl<C: AeadInPlace<NonceSize = U12> + KeyInit<KeySize = U16>> Cipher for C {}
 
 /// The part of the nonce that travels with the record: the record's own position, which never repeats.
 const EXPLICIT_NONCE: usize = 8;
@@ -73,7 +73,7 @@ impl<C: Cipher> AeadKeys<C> {
         let sealed = self
             .write
             .cipher::<C>()
-            .encrypt_inout_detached(&self.write.nonce::<C>(explicit), &header, body.into())
+            .encrypt_in_place_detached(&self.write.nonce::<C>(explicit), &header, body)
             .expect("a record is shorter than any limit of the ciphers");
         tag.copy_from_slice(&sealed);
     }
@@ -82,17 +82,11 @@ impl<C: Cipher> AeadKeys<C> {
         let (explicit, rest) = record.fragment.split_at_checked(EXPLICIT_NONCE).ok_or(Unauthentic)?;
         let length = rest.len().checked_sub(size_of::<Tag<C>>()).ok_or(Unauthentic)?;
         let (body, tag) = rest.split_at(length);
-        let tag = Tag::<C>::try_from(tag).map_err(|_| Unauthentic)?;
         let header = super::authenticated_header(record.kind, record.position, length);
         let mut plaintext = body.to_vec();
         self.read
             .cipher::<C>()
-            .decrypt_inout_detached(
-                &self.read.nonce::<C>(explicit),
-                &header,
-                plaintext.as_mut_slice().into(),
-                &tag,
-            )
+            .decrypt_in_place_detached(&self.read.nonce::<C>(explicit), &header, &mut plaintext, tag.into())
             .map_err(|_| Unauthentic)?;
         Ok(plaintext)
     }

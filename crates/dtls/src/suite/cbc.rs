@@ -3,8 +3,8 @@
 use alloc::vec::Vec;
 
 use aes::Aes128;
-use cbc::cipher::array::Array;
-use cbc::cipher::{BlockModeDecrypt, BlockModeEncrypt, KeyIvInit};
+use cbc::cipher::block_padding::NoPadding;
+use cbc::cipher::{BlockDecryptMut, BlockEncryptMut, KeyIvInit};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -138,19 +138,19 @@ impl Half {
 
     /// Encrypts whole blocks.
     fn encrypt(&self, vector: &[u8; BLOCK], body: &mut [u8]) {
-        let (blocks, _) = Array::slice_as_chunks_mut(body);
-        cbc::Encryptor::<Aes128>::new(&self.key.into(), &(*vector).into()).encrypt_blocks(blocks);
+        let mut encryptor = cbc::Encryptor::<Aes128>::new(&self.key.into(), &(*vector).into());
+        for block in body.chunks_exact_mut(BLOCK) {
+            encryptor.encrypt_block_mut(block.into());
+        }
     }
 
     /// Decrypts what follows the vector; `None` if that is not whole blocks.
     fn decrypt(&self, encrypted: &[u8]) -> Option<Vec<u8>> {
         let (vector, body) = encrypted.split_first_chunk::<BLOCK>()?;
         let mut plaintext = body.to_vec();
-        let (blocks, rest) = Array::slice_as_chunks_mut(&mut plaintext);
-        if !rest.is_empty() {
-            return None;
-        }
-        cbc::Decryptor::<Aes128>::new(&self.key.into(), &(*vector).into()).decrypt_blocks(blocks);
+        cbc::Decryptor::<Aes128>::new(&self.key.into(), &(*vector).into())
+            .decrypt_padded_mut::<NoPadding>(&mut plaintext)
+            .ok()?;
         Some(plaintext)
     }
 }
