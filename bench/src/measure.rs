@@ -5,6 +5,10 @@ use anyhow::ensure;
 use crate::report::Work;
 use crate::target::{Service, Target, Used};
 
+/// What an echo costs on the quiet machine for which the budgets were set, in microseconds. Budgets are held as
+/// multiples of it, so that they mean the same on a slower or busier machine.
+const QUIET_ECHO: f64 = 3.05;
+
 /// Figures of one kind of work over all rounds.
 pub struct Series {
     name: &'static str,
@@ -17,7 +21,7 @@ pub struct Series {
 }
 
 impl Series {
-    /// Work of which one `unit` may cost `budget` microseconds.
+    /// Work of which one `unit` may cost `budget` microseconds where an echo costs [`QUIET_ECHO`].
     pub fn new(name: &'static str, unit: &'static str, budget: Option<f64>) -> Self {
         Self { name, unit, budget, operations: 0.0, datagrams: 0, calls: 0, rounds: Vec::new() }
     }
@@ -65,7 +69,7 @@ impl Series {
             ratio_to_echo: self.median() / echo.median(),
             range: (lowest, highest),
             batch: self.datagrams as f64 / self.calls.max(1) as f64,
-            budget: self.budget,
+            budget_ratio: self.budget.map(|budget| budget / QUIET_ECHO),
         }
     }
 }

@@ -28,8 +28,8 @@ pub struct Work {
     pub range: (f64, f64),
     /// Datagrams that the server found per receive call.
     pub batch: f64,
-    /// What DESIGN asks for, in microseconds.
-    pub budget: Option<f64>,
+    /// The most that the design allows, as a multiple of the echo.
+    pub budget_ratio: Option<f64>,
 }
 
 /// Resident memory of the server per device.
@@ -41,7 +41,7 @@ pub struct Memory {
     pub devices: u32,
     /// Growth of the resident memory divided by the number of devices.
     pub bytes_per_device: f64,
-    /// What DESIGN asks for, in bytes.
+    /// The most that the design allows, in bytes.
     pub budget: f64,
 }
 
@@ -53,7 +53,8 @@ impl Report {
         );
         for work in &self.work {
             let name = format!("{} / {}", work.name, work.unit);
-            let budget = work.budget.map_or("-".into(), |budget| verdict(work.microseconds, budget, "µs"));
+            let verdict = |budget| verdict(work.ratio_to_echo, budget, "× echo");
+            let budget = work.budget_ratio.map_or("-".into(), verdict);
             table += &format!(
                 "{name:<32} {:>10} {:>9.2} {:>7.2} {:>6.1}  {:<17} {budget}\n",
                 work.operations,
@@ -78,5 +79,9 @@ impl Report {
 }
 
 fn verdict(value: f64, budget: f64, unit: &str) -> String {
-    format!("{} (≤ {budget} {unit})", if value <= budget { "met" } else { "MISSED" })
+    format!(
+        "{} (≤ {} {unit})",
+        if value <= budget { "met" } else { "MISSED" },
+        (budget * 100.0).round() / 100.0
+    )
 }
