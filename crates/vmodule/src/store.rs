@@ -79,7 +79,9 @@ impl<F: Flash> FirmwareStore for FlashStore<F> {
             self.verified = installer.finish(&mut self.flash).ok();
         }
         let uri = source.as_ref().and_then(|source| source.uri.clone());
-        self.source = source;
+        // A whole package is either verified or refused: there is nothing to go on with.
+        self.source = source.filter(|_| !complete);
+        self.installer.take_if(|_| complete);
         match self.booted.state {
             BootState::Updated | BootState::Testing { .. } => Recovered::Installed,
             BootState::Reverted(RevertCause::TriesExhausted | RevertCause::CandidateDamaged) => {
