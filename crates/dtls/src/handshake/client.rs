@@ -6,7 +6,7 @@ use core::net::SocketAddr;
 use machine::{Credential, Random};
 use sha2::{Digest, Sha256};
 
-use super::{Flight, Handshake, Randoms, Schedule, Side, Step};
+use super::{Flight, Handshake, Schedule, Side, Step};
 use crate::fault::{DropCause, Fault};
 use crate::inbox::Inbox;
 use crate::secrets::{MasterSecret, PresharedKey};
@@ -54,8 +54,6 @@ impl Handshake {
         if !super::server::is_acceptable(&credential.identity) {
             return None;
         }
-        let mut randoms = Randoms { client: [0; 32], server: [0; 32] };
-        random.fill(&mut randoms.client);
         let client = Client {
             state: State::ServerHello,
             key,
@@ -64,22 +62,9 @@ impl Handshake {
             cookie: Vec::new(),
             cookies: 0,
         };
-        let mut handshake = Self {
-            remote,
-            identity: credential.identity.clone(),
-            schedule,
-            side: Side::Client(client),
-            inbox: Inbox::default(),
-            transcript: Sha256::new(),
-            randoms,
-            suite: *config.suites.first()?,
-            agreed: Extensions::default(),
-            flight: Flight::first(Vec::new(), Version::DTLS_1_0, 0),
-            message_sequence: 0,
-            secured: None,
-            change_seen: false,
-            held: None,
-        };
+        let first_suite = *config.suites.first()?;
+        let mut handshake = Self::new(remote, schedule, Side::Client(client), first_suite, random.seed());
+        handshake.identity = credential.identity.clone();
         let hello = handshake.hello();
         // The first one says 1.0, for the sake of servers that know no better (RFC 6347 section 4.2.1).
         handshake.flight = Flight::first(hello, Version::DTLS_1_0, 0);

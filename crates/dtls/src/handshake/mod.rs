@@ -37,8 +37,9 @@ use crate::fault::{DropCause, Fault};
 use crate::inbox::Inbox;
 use crate::secrets::{MasterSecret, Randoms};
 use crate::suite::{Keys, Role};
+use crate::wire::Version;
 use crate::wire::alert::Alert;
-use crate::wire::hello::Extensions;
+use crate::wire::hello::{Extensions, HelloRandom};
 use crate::wire::message::{self, Fragment, Fragments, Message, MessageType};
 use crate::wire::record::{ContentType, Record, Records};
 
@@ -116,6 +117,26 @@ pub(crate) enum Step {
 }
 
 impl Handshake {
+    /// Before any message. `random` is ours; the peer's takes its place when its hello is read.
+    fn new(remote: SocketAddr, schedule: Schedule, side: Side, suite: Suite, random: HelloRandom) -> Self {
+        Self {
+            remote,
+            identity: Vec::new(),
+            schedule,
+            side,
+            inbox: Inbox::default(),
+            transcript: Sha256::new(),
+            randoms: Randoms { client: random, server: random },
+            suite,
+            agreed: Extensions::default(),
+            flight: Flight::first(Vec::new(), Version::DTLS_1_2, 0),
+            message_sequence: 0,
+            secured: None,
+            change_seen: false,
+            held: None,
+        }
+    }
+
     pub(crate) const fn role(&self) -> Role {
         match self.side {
             Side::Client(_) => Role::Client,

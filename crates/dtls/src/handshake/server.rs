@@ -4,9 +4,8 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 
 use machine::Random;
-use sha2::{Digest, Sha256};
 
-use super::{Flight, Handshake, Randoms, Schedule, Side, Step};
+use super::{Flight, Handshake, Schedule, Side, Step};
 use crate::fault::{DropCause, Fault};
 use crate::inbox::Inbox;
 use crate::secrets::{MasterSecret, PresharedKey};
@@ -77,24 +76,12 @@ impl Handshake {
         random: &mut Random,
     ) -> Result<Self, Fault> {
         let (suite, agreed) = agree(hello, config)?;
-        let mut randoms = Randoms { client: *hello.random, server: [0; 32] };
-        random.fill(&mut randoms.server);
-        let mut handshake = Self {
-            remote,
-            identity: Vec::new(),
-            schedule,
-            side: Side::Server(Server { state: State::ClientKeyExchange, undecryptable: 0 }),
-            inbox: Inbox::starting_at(message.sequence.wrapping_add(1)),
-            transcript: Sha256::new(),
-            randoms,
-            suite,
-            agreed,
-            flight: Flight::first(Vec::new(), Version::DTLS_1_2, record_sequence),
-            message_sequence: message.sequence,
-            secured: None,
-            change_seen: false,
-            held: None,
-        };
+        let side = Side::Server(Server { state: State::ClientKeyExchange, undecryptable: 0 });
+        let mut handshake = Self::new(remote, schedule, side, suite, random.seed());
+        handshake.randoms.client = *hello.random;
+        handshake.agreed = agreed;
+        handshake.inbox = Inbox::starting_at(message.sequence.wrapping_add(1));
+        handshake.message_sequence = message.sequence;
         handshake.record_in_transcript(message);
         let mut messages = Vec::new();
         let body = hello::server_hello(&handshake.randoms.server, suite, agreed);
