@@ -1,1 +1,6 @@
+//! The procedure against a scripted device in virtual time.
 
+mod cancel;
+mod ets;
+mod faults;
+mod rig;
