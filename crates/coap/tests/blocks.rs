@@ -245,6 +245,32 @@ fn a_push_goes_block_by_block_and_reports_progress() {
     assert!(matches!(last, Event::Response { response: Response { code: Code::CHANGED, .. }, .. }));
 }
 
+/// Beyond S03: what is in the middle of a transfer is worth more than a message that can be sent anew.
+#[test]
+fn a_block_in_the_middle_of_a_push_is_repeated_for_as_long_as_a_copy_is_known_as_such() {
+    let (mut side, body) = (OneSide::new(), body(1_000));
+    let first = pushing(&mut side, &body, 256);
+    let second = continued(&mut side, &first, 1_024);
+    side.events();
+    let copies = side.pass_secs(190);
+    assert!(copies.len() > 10, "{}", copies.len());
+    assert!(copies.iter().all(|copy| copy.bytes == second.bytes));
+    assert!(side.events().is_empty());
+    let (rest, last) = received(&mut side, second);
+    assert_eq!(rest, body[256..]);
+    assert!(matches!(last, Event::Response { .. }));
+}
+
+#[test]
+fn a_push_to_a_device_that_is_gone_fails_before_a_copy_could_be_taken_for_a_new_message() {
+    let (mut side, body) = (OneSide::new(), body(1_000));
+    let first = pushing(&mut side, &body, 256);
+    continued(&mut side, &first, 1_024);
+    side.events();
+    side.pass_secs(230);
+    assert!(matches!(side.event(), Event::Failed { failure: Failure::TimedOut, .. }));
+}
+
 #[test]
 fn s27_a_device_that_wants_smaller_blocks_gets_them_from_the_byte_reached() {
     for refused_block in [0, 5] {

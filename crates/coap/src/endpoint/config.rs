@@ -16,6 +16,11 @@ pub struct Config {
     pub ack_random_percent: u32,
     /// How often a confirmable message is repeated (MAX_RETRANSMIT).
     pub max_retransmit: u8,
+    /// How long a block in the middle of a transfer is repeated, however often that is. Must stay below
+    /// the `exchange_lifetime` of the peers: one that has the block already then still knows it as a copy.
+    pub block_patience: Duration,
+    /// Where the doubling of the time between two repetitions of such a block ends.
+    pub longest_block_wait: Duration,
     /// How long the message id of a confirmable message is remembered (EXCHANGE_LIFETIME).
     pub exchange_lifetime: Duration,
     /// How long the message id of a non-confirmable message is remembered (NON_LIFETIME).
@@ -80,6 +85,8 @@ impl Default for Config {
             ack_timeout: Duration::from_secs(2),
             ack_random_percent: 150,
             max_retransmit: 4,
+            block_patience: Duration::from_secs(200),
+            longest_block_wait: Duration::from_secs(16),
             exchange_lifetime: Duration::from_secs(247),
             non_lifetime: Duration::from_secs(145),
             piggyback_window: Duration::from_secs(1),

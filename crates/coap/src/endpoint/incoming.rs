@@ -6,7 +6,7 @@ use super::bodies::{BodyId, Joined};
 use super::check::check_request;
 use super::core::Timer;
 use super::datagram::{Body, Changes, Datagram, Draft};
-use super::flight::Flight;
+use super::flight::{Flight, Patience};
 use super::slice::slice;
 use super::unanswered::Incoming;
 use super::{BodyBlock, Endpoint, Event, IncomingId, Peer};
@@ -198,7 +198,7 @@ impl<P: Peer> Endpoint<P> {
         let datagram = self.compose_or_apologize(Draft { message_id, ..draft });
         self.converse(peer, now, |conversation, context| {
             if conversation.separate.len() < context.core.config.max_separate {
-                conversation.separate.push(Flight::launch(context, message_id, datagram));
+                conversation.separate.push(Flight::launch(context, message_id, datagram, Patience::Message));
             } else {
                 context.core.transmits.push_back((peer, datagram));
             }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use super::conversation::Conversation;
 use super::core::Context;
 use super::datagram::Draft;
-use super::flight::Flight;
+use super::flight::{Flight, Patience};
 use super::slice::slice;
 use super::{Event, Failure, Peer, RequestId};
 use crate::{Kind, MessageId, Response, Token};
@@ -50,7 +50,7 @@ impl Conversation {
             };
             match self.compose_notification(Kind::Confirmable, token, response, context) {
                 Some((message_id, datagram)) => {
-                    let flight = Flight::launch(context, message_id, datagram);
+                    let flight = Flight::launch(context, message_id, datagram, Patience::Message);
                     self.notifying = Some(Notifying { id, token, flight });
                 }
                 None => context.failed(id, Failure::TooLarge),

@@ -6,7 +6,7 @@ use machine::TimerId;
 use super::conversation::Conversation;
 use super::core::{Context, Timer};
 use super::datagram::{Body, Changes, Datagram, Draft, Part};
-use super::flight::Flight;
+use super::flight::{Flight, Patience};
 use super::observations::Observation;
 use super::transfer::{Fetch, Step, Upload};
 use super::{Event, Failure, Peer, RequestId};
@@ -72,6 +72,11 @@ impl Active {
             fetch,
             fetch_restarted: false,
         }
+    }
+
+    fn patience(&self) -> Patience {
+        let has_begun = self.fetch.is_some() || self.upload.as_ref().is_some_and(|upload| upload.offset > 0);
+        if has_begun { Patience::Transfer } else { Patience::Message }
     }
 
     /// Stops all timers.
@@ -153,7 +158,8 @@ impl Conversation {
         let message_id = self.message_id(context.now);
         match active.compose(message_id, context) {
             Ok(datagram) if active.request.confirmable => {
-                active.flight = Some(Flight::launch(context, message_id, datagram));
+                let patience = active.patience();
+                active.flight = Some(Flight::launch(context, message_id, datagram, patience));
                 self.active = Some(active);
             }
             Ok(datagram) => {

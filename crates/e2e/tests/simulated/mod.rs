@@ -45,6 +45,14 @@ pub struct Course {
     pub versions: Vec<Option<String>>,
 }
 
+impl Course {
+    /// The lines of the log that concern one upgrade's device.
+    pub fn story(&self, id: UpgradeId) -> Vec<&String> {
+        let endpoint = endpoint(id.0 as u32);
+        self.log.iter().filter(|line| line.contains(&endpoint)).collect()
+    }
+}
+
 /// Upgrades every module of a fleet: the even ones by PULL, the odd ones by PUSH, every third one without
 /// observation.
 pub fn upgrade_fleet(scenario: Scenario) -> Course {
