@@ -1,6 +1,14 @@
 //! The main job, from nothing: one module is updated over the air and back.
 
+mod children;
+mod scene;
+
+use std::time::Instant;
+
 use crate::failure::Failure;
+use crate::prerequisites;
+use crate::tools::cargo;
+use scene::{Delivery, Scene};
 
 /// What becomes of the server and the module when the demo is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,7 +17,48 @@ pub enum After {
     Keep,
 }
 
+const IMEI: &str = "015770000031766";
+const FACTORY_VERSION: &str = "5.4.1.1-57830";
+const NEW_VERSION: &str = "5.4.1.1-57857";
+
 /// Runs the demo.
-pub fn run(_after: After) -> Result<(), Failure> {
-    Err(Failure::new("demo", "not there yet"))
+pub fn run(after: After) -> Result<(), Failure> {
+    #[expect(clippy::disallowed_methods, reason = "the demo says how long it took")]
+    let start = Instant::now();
+    prerequisites::install(prerequisites::FOR_BUILDING)?;
+    title("Build updraft and vmodule (release)");
+    cargo(&["build", "--release", "--package", "server", "--package", "vmodule", "--bins"])?;
+
+    title("Start the server with a fresh data folder");
+    let mut scene = Scene::new(IMEI)?;
+    let factory = scene.make_image("factory", FACTORY_VERSION)?;
+    let newer = scene.make_image("newer", NEW_VERSION)?;
+    scene.start_server()?;
+
+    title("Add a device with a new pre-shared key, and switch its module on");
+    scene.add_device()?;
+    scene.start_module(&factory)?;
+    scene.show_device()?;
+
+    title(&format!("Upgrade {FACTORY_VERSION} to {NEW_VERSION} by PULL: the module downloads"));
+    scene.upload("newer", &newer)?;
+    let pull = scene.upgrade("newer", Delivery::Pull)?;
+
+    title(&format!("Upgrade {NEW_VERSION} back to {FACTORY_VERSION} by PUSH: the server sends"));
+    scene.upload("factory", &factory)?;
+    let push = scene.upgrade("factory", Delivery::Push)?;
+
+    title("What happened");
+    scene.report(&pull)?;
+    println!();
+    scene.report(&push)?;
+    println!("\nBoth upgrades succeeded; the demo took {} s.", start.elapsed().as_secs());
+    if after == After::Keep {
+        scene.keep();
+    }
+    Ok(())
+}
+
+fn title(text: &str) {
+    println!("\n── {text}");
 }

@@ -1,4 +1,5 @@
 //! The layers of ARCHITECTURE.md, held by `cargo metadata` and by two probe libraries.
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail as the test does")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
