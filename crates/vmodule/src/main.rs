@@ -32,7 +32,10 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Image(command) => write(|output| command.run(output)),
         Command::Flash(command) => write(|output| command.run(output)),
-        Command::Run(arguments) => arguments.run().map(Ending::exit_code),
+        Command::Run(arguments) => {
+            log_to_stderr();
+            arguments.run().map(Ending::exit_code)
+        }
     };
     let error = match result {
         Ok(code) => return code,
@@ -44,6 +47,12 @@ fn main() -> ExitCode {
     }
     eprintln!("error: {error:#}");
     if is_power_loss(error.as_ref()) { ExitCode::from(POWER_LOST_EXIT_CODE) } else { ExitCode::FAILURE }
+}
+
+/// What the layers below say, as much as `RUST_LOG` asks for; nothing but errors unless it is set.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
 }
 
 fn write(command: impl FnOnce(&mut dyn io::Write) -> anyhow::Result<()>) -> anyhow::Result<ExitCode> {

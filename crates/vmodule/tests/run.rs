@@ -3,6 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroU8;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -10,8 +11,8 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use coap::{Code, ContentFormat, Endpoint, Request, Response};
-use machine::Machine as _;
-use net::Clock;
+use machine::{Instant, Link, Machine as _};
+use net::{Clock, KeySource, SocketKind, SocketOptions, Stack};
 use serde_json::Value;
 use vmodule::image::{self, Identity};
 
@@ -55,6 +56,21 @@ fn a_module_whose_server_is_silent_stops_when_told() {
     assert!(lines.any(|line| line.contains("booted")));
     signal(&child, "-TERM");
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_wrong_key_and_an_unknown_identity_are_named_and_end_a_run_that_may_give_up() {
+    let folder = flash_folder();
+    let server = Door::open();
+    for arguments in
+        [["--key-hex", "00", "--identity", "known"], ["--key-hex", "42", "--identity", "unknown"]]
+    {
+        let mut command = command(folder.path(), &server.uri);
+        let output = command.args(arguments).args(["--give-up-after", "1"]).output().unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        assert!(printed.contains("identity or key is not accepted"), "{printed}");
+        assert_eq!(output.status.code(), Some(5));
+    }
 }
 
 #[test]
@@ -193,6 +209,60 @@ impl Drop for Module {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A DTLS server that lets one identity in and says nothing to it.
+struct Door {
+    uri: String,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+struct Silence;
+
+impl Door {
+    fn open() -> Self {
+        let sockets = net::bind(&["127.0.0.1:0".parse().unwrap()], NonZeroU8::MIN, SocketOptions::default());
+        let sockets = sockets.unwrap().remove(0);
+        let uri = format!("coaps://{}", sockets[0].address());
+        let kinds = vec![SocketKind::Secured];
+        let stack = Stack::new(Silence, kinds, dtls::Config::default(), Arc::new(Silence), [9; 32]);
+        let (_commands, taken) = tokio::sync::mpsc::channel(1);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        net::spawn("door", stack, sockets, Clock::start(), taken, |()| {}, shutdown).unwrap();
+        Self { uri, _stop: stop }
+    }
+}
+
+impl KeySource for Silence {
+    fn key(&self, identity: &[u8]) -> Option<zeroize::Zeroizing<Vec<u8>>> {
+        (identity == b"known").then(|| vec![0x42].into())
+    }
+}
+
+impl machine::Machine for Silence {
+    type Peer = Link;
+    type Event = ();
+    fn handle_input(&mut self, _: Link, _: &[u8], _: Instant) {}
+    fn handle_timeout(&mut self, _: Instant) {}
+    fn poll_transmit(&mut self, _: &mut [u8]) -> Option<(Link, usize)> {
+        None
+    }
+    fn poll_event(&mut self) -> Option<()> {
+        None
+    }
+    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
+        None
+    }
+}
+
+impl machine::SessionMachine for Silence {
+    fn handle_session(&mut self, _: machine::SessionEvent<'_>, _: Instant) {}
+}
+
+impl net::Commanded for Silence {
+    type Command = ();
+    fn handle_command(&mut self, (): (), _: Instant) {}
 }
 
 struct Server {

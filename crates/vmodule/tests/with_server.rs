@@ -83,7 +83,7 @@ fn a_power_cut_anywhere_in_an_upgrade_does_not_keep_it_from_success() {
     for delivery in [Delivery::Pull, Delivery::Push] {
         for tear in [Tear::Nothing, Tear::Half, Tear::Garbage { seed: 4 }] {
             // A prime, so that all kinds of operations are met.
-            for after in (1..operations).step_by(97) {
+            for after in (1..operations).step_by(13) {
                 let mut scene = Scene::new(Quality::PERFECT, |settings| {
                     settings.power_returns = Some(Duration::from_secs(30));
                 });
