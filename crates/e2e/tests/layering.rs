@@ -26,7 +26,7 @@ const PURE: &[&str] = &["machine", "coap", "dtls", "firmware", "lwm2m"];
 #[test]
 fn crates_use_only_the_layers_below_them() {
     let metadata = metadata();
-    let ours: BTreeSet<&str> = packages(&metadata).map(|package| name(package)).collect();
+    let ours: BTreeSet<&str> = packages(&metadata).map(name).collect();
     let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
     for package in packages(&metadata) {
         let allowed = allowed.get(name(package)).copied();
