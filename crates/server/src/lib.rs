@@ -9,11 +9,14 @@
 
 pub mod api;
 pub mod app;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod http;
 pub mod secrets;
+mod serve;
 pub mod size;
+mod southbound;
 pub mod store;
 pub mod uri;
 

@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! The `updraft` command.
+
+fn main() -> std::process::ExitCode {
+    server::cli::run()
+}

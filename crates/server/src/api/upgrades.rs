@@ -38,7 +38,7 @@ pub struct StartUpgrade {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "coaps://fota.example.org:5684")]
     pub base_uri: Option<String>,
-    /// How long it may take in all, instead of the configured time.
+    /// How long the device may take to get the image, instead of the configured time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 3600)]
     pub timeout_seconds: Option<u64>,
@@ -106,7 +106,7 @@ pub struct Upgrade {
     /// Where the device downloads from, if not from the configured address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_uri: Option<String>,
-    /// How long it may take in all.
+    /// How long the device may take to get the image.
     pub timeout_seconds: i64,
     /// How far it is: `waiting`, `precheck`, `offering`, `downloading`, `downloaded`, `executing`,
     /// `updating`, `verifying` or `closing`.

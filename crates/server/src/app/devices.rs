@@ -138,7 +138,6 @@ impl App {
             credential,
         });
         tracing::info!(endpoint = device.endpoint, security = security.code(), "device added");
-        self.order(Order::Added { endpoint: device.endpoint.clone() }).await;
         Ok(AddedDevice { device, generated })
     }
 

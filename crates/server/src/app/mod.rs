@@ -20,30 +20,25 @@ pub use directory::{Admitted, Directory, Security};
 pub use feed::{Feed, News, Transfer};
 pub use packages::{PackageText, Upload, UploadError};
 pub use start::{StartError, open_vault};
-pub use upgrades::{CancelError, StartUpgrade, StartUpgradeError, UpgradeChange};
+pub use upgrades::{CancelError, ResumeError, StartUpgrade, StartUpgradeError, Started, UpgradeChange};
 
 use crate::clock::WallClock;
 use crate::config::Config;
 use crate::secrets::{PskLengths, Vault};
-use crate::store::upgrades::{Upgrade, UpgradeKey};
+use crate::store::upgrades::UpgradeKey;
 use crate::store::{Images, Store};
 use crate::uri::Host;
 
 /// What the protocol side is told.
 #[derive(Debug)]
 pub enum Order {
-    /// A device was added; it may be waiting to be let in.
-    Added {
-        /// Its endpoint name.
-        endpoint: String,
-    },
     /// A device was removed: its registration and session end.
     Removed {
         /// Its endpoint name.
         endpoint: String,
     },
     /// An upgrade was started and is durable.
-    Start(Box<Upgrade>),
+    Start(Box<Started>),
     /// An operator wants an upgrade canceled; the wish is durable.
     Cancel(UpgradeKey),
 }
@@ -170,6 +165,12 @@ impl App {
     /// Where a device fetches images from, unless an upgrade says otherwise.
     pub fn pull_base(&self, security: Security) -> Option<&str> {
         self.inner.settings.pull_bases.of(security)
+    }
+
+    /// All places that devices can fetch images from, the encrypted one first.
+    pub fn pull_bases(&self) -> Vec<String> {
+        let bases = &self.inner.settings.pull_bases;
+        bases.coaps.iter().chain(&bases.coap).cloned().collect()
     }
 
     /// Whether the store answers.

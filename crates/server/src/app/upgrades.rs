@@ -1,5 +1,6 @@
 //! Starting, following and canceling upgrades.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use firmware::upgrade::{Delivery, Stage};
@@ -26,7 +27,7 @@ pub struct StartUpgrade {
     pub observe: bool,
     /// Where the device fetches the image, instead of the configured place.
     pub base_uri: Option<BaseUri>,
-    /// How long it may take in all, instead of the configured time.
+    /// How long the device may take to get the image, instead of the configured time.
     pub timeout: Option<Duration>,
 }
 
@@ -93,6 +94,28 @@ impl From<sqlx::Error> for CancelError {
     }
 }
 
+/// Everything that the protocol side needs to carry an upgrade out.
+#[derive(Clone, Debug)]
+pub struct Started {
+    pub upgrade: Upgrade,
+    pub package: Package,
+    /// The checked image.
+    pub image: Arc<[u8]>,
+    /// Whether an image that the device has already comes from us.
+    pub leftovers_are_ours: bool,
+}
+
+/// Why an upgrade that was interrupted cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The image is not what it was.
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    /// It cannot be read now.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// What happened to an upgrade, to be made durable in one piece.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct UpgradeChange {
@@ -102,7 +125,7 @@ pub struct UpgradeChange {
     pub events: Vec<UpgradeEvent>,
 }
 
-/// The longest time an upgrade may take; a device may sleep for days.
+/// The longest time that a transfer may take; a device may sleep for days.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
 impl App {
@@ -115,17 +138,17 @@ impl App {
         if timeout < Duration::from_secs(1) || timeout > LONGEST {
             return Err(StartUpgradeError::BadTimeout);
         }
-        let (device, package) = self.fitting(&wanted).await?;
+        let (device, package, image) = self.fitting(&wanted).await?;
         let now = self.inner.clock.now();
         let upgrade = Upgrade {
             key: new_key(now.0)?,
             device_id: device.id,
             endpoint: device.endpoint,
             number: 0,
-            package_id: package.id,
-            package_name: package.name,
-            file_name: package.file_name,
-            target_version: package.version,
+            package_id: package.id.clone(),
+            package_name: package.name.clone(),
+            file_name: package.file_name.clone(),
+            target_version: package.version.clone(),
             size_bytes: package.size_bytes,
             delivery: wanted.delivery.code().to_owned(),
             observe: wanted.observe,
@@ -146,14 +169,18 @@ impl App {
             },
             end: None,
         };
-        let upgrade = self.insert_upgrade(upgrade).await?;
+        let (upgrade, leftovers_are_ours) = self.insert_upgrade(upgrade).await?;
         tracing::info!(upgrade = upgrade.history_id(), package = upgrade.package_name, "upgrade started");
-        self.order(Order::Start(Box::new(upgrade.clone()))).await;
+        let started = Started { upgrade: upgrade.clone(), package, image, leftovers_are_ours };
+        self.order(Order::Start(Box::new(started))).await;
         Ok(upgrade)
     }
 
-    /// The device and the package, if they fit together.
-    async fn fitting(&self, wanted: &StartUpgrade) -> Result<(Device, Package), StartUpgradeError> {
+    /// The device, the package and its image, if they fit together.
+    async fn fitting(
+        &self,
+        wanted: &StartUpgrade,
+    ) -> Result<(Device, Package, Arc<[u8]>), StartUpgradeError> {
         let (device, package) = {
             let reader = &mut *self.inner.store.read().await?;
             let device = devices::by_endpoint(reader, &wanted.endpoint).await?;
@@ -177,21 +204,21 @@ impl App {
         {
             return Err(StartUpgradeError::NoPullAddress);
         }
-        self.image(&package).await.map_err(StartUpgradeError::PackageDamaged)?;
-        Ok((device, package))
+        let image = self.image(&package).await.map_err(StartUpgradeError::PackageDamaged)?;
+        Ok((device, package, image))
     }
 
     /// The checked image of a package.
     ///
     /// # Errors
     /// The file is missing or damaged.
-    pub async fn image(&self, package: &Package) -> Result<std::sync::Arc<[u8]>, ImageError> {
+    pub async fn image(&self, package: &Package) -> Result<Arc<[u8]>, ImageError> {
         let hash = ImageHash::from_text(&package.sha256).ok_or(ImageError::Damaged)?;
         let images = self.inner.images.clone();
         tokio::task::spawn_blocking(move || images.load(hash)).await.unwrap_or(Err(ImageError::Missing))
     }
 
-    async fn insert_upgrade(&self, mut upgrade: Upgrade) -> Result<Upgrade, StartUpgradeError> {
+    async fn insert_upgrade(&self, mut upgrade: Upgrade) -> Result<(Upgrade, bool), StartUpgradeError> {
         let event = UpgradeEvent {
             number: 1,
             at: upgrade.created_at,
@@ -212,7 +239,8 @@ impl App {
                 upgrade.number = devices::take_upgrade_number(connection, &upgrade.device_id).await?;
                 upgrades::insert(connection, &upgrade).await?;
                 upgrade_events::insert(connection, upgrade.key, &event).await?;
-                Ok(upgrade)
+                let ours = left_something(connection, &upgrade).await?;
+                Ok((upgrade, ours))
             })
         });
         change.await
@@ -291,6 +319,21 @@ impl App {
         }
     }
 
+    /// What is needed to go on with an upgrade after a restart.
+    ///
+    /// # Errors
+    /// The image is missing or damaged, or the store does not answer.
+    pub async fn resumed(&self, upgrade: Upgrade) -> Result<Started, ResumeError> {
+        let (package, leftovers_are_ours) = {
+            let reader = &mut *self.inner.store.read().await?;
+            let package = packages::by_id(reader, &upgrade.package_id).await.map_err(StoreError::from)?;
+            let ours = left_something(reader, &upgrade).await.map_err(StoreError::from)?;
+            (package.ok_or(ImageError::Missing)?, ours)
+        };
+        let image = self.image(&package).await?;
+        Ok(Started { upgrade, package, image, leftovers_are_ours })
+    }
+
     /// Makes what happened durable, then tells those who watch.
     ///
     /// # Errors
@@ -318,6 +361,12 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Whether the upgrade before this one may have left an image on the device.
+async fn left_something(connection: &mut sqlx::AnyConnection, upgrade: &Upgrade) -> sqlx::Result<bool> {
+    let before = upgrades::outcome_before(connection, &upgrade.device_id, upgrade.number).await?;
+    Ok(before.is_some_and(|outcome| matches!(&*outcome, "failed" | "canceled" | "lost")))
 }
 
 /// Orders upgrades by the time they were started: 43 bits of milliseconds, 20 random ones.

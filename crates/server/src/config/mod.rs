@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use layers::Layers;
 pub use template::{effective, template};
+pub use value::duration as parse_duration;
 
 use crate::size::ByteCount;
 use crate::uri::Host;
@@ -66,7 +67,12 @@ pub const KEYS: &[Key] = &[
         "The name or address under which devices reach this server; stands in the download addresses of\n\
          upgrades by PULL. Needed for those unless the address to listen on is a single one.",
     ),
-    key("lwm2m.shards", "0", "Threads that serve devices, 1 to 64; 0 means one for each processor."),
+    key(
+        "lwm2m.shards",
+        "1",
+        "Threads that serve devices, 1 to 64; 0 means one for each processor. With several, devices that\n\
+         download on a DTLS session of their own may have to try again.",
+    ),
     key(
         "lwm2m.allow_short_keys",
         "false",
@@ -75,8 +81,9 @@ pub const KEYS: &[Key] = &[
     key(
         "upgrade.timeout",
         "1h",
-        "How long an upgrade may take in all, unless it is started with another value.",
+        "How long a device may take to get the image, unless the upgrade is started with another value.",
     ),
+    key("upgrade.reach_timeout", "1d", "How long an upgrade waits for a device that is not there."),
     key(
         "upgrade.return_timeout",
         "35m",
@@ -147,6 +154,7 @@ pub struct Lwm2m {
 #[expect(missing_docs, reason = "KEYS describes each of them")]
 pub struct Upgrade {
     pub timeout: Duration,
+    pub reach_timeout: Duration,
     pub return_timeout: Duration,
 }
 
@@ -333,7 +341,8 @@ impl Reader {
     fn upgrade(&mut self) -> Option<Upgrade> {
         let timeout = self.read("upgrade.timeout", value::DURATION, value::duration);
         let return_timeout = self.read("upgrade.return_timeout", value::DURATION, value::duration);
-        Some(Upgrade { timeout: timeout?, return_timeout: return_timeout? })
+        let reach_timeout = self.read("upgrade.reach_timeout", value::DURATION, value::duration);
+        Some(Upgrade { timeout: timeout?, reach_timeout: reach_timeout?, return_timeout: return_timeout? })
     }
 
     fn packages(&mut self) -> Option<Packages> {
@@ -368,7 +377,8 @@ impl Reader {
         allowed: &'static str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        let value = self.0.settings.get(key).and_then(|setting| parse(&setting.text));
+        let setting = self.0.settings.get(key).expect("every key that is read is in KEYS");
+        let value = parse(&setting.text);
         if value.is_none() {
             self.refuse(key, allowed);
         }
@@ -376,10 +386,9 @@ impl Reader {
     }
 
     fn refuse(&mut self, key: &'static str, allowed: &'static str) {
-        if let Some(setting) = self.0.settings.get(key) {
-            let (value, origin) = (setting.text.clone(), setting.origin.to_string());
-            self.0.faults.push(Fault::Value { key, value, origin, allowed });
-        }
+        let setting = self.0.settings.get(key).expect("every key that is read is in KEYS");
+        let (value, origin) = (setting.text.clone(), setting.origin.to_string());
+        self.0.faults.push(Fault::Value { key, value, origin, allowed });
     }
 }
 

@@ -62,6 +62,7 @@ fn every_bad_value_is_named_with_place_and_what_is_allowed() {
     check("lwm2m.shards", "many", "1 to 64");
     check("lwm2m.allow_short_keys", "1", "true or false");
     check("upgrade.timeout", "10", "90s");
+    check("upgrade.reach_timeout", "soon", "2d");
     check("upgrade.return_timeout", "0s", "above zero");
     check("packages.max_size", "2 GiB", "1 GiB");
     check("packages.max_size", "0", "1 B");

@@ -26,8 +26,8 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     text.parse().ok()
 }
 
-/// Numbers with units, largest first or not, added up: `1h30m`.
-pub(super) fn duration(text: &str) -> Option<Duration> {
+/// Reads numbers with units, added up, such as `1h30m`; `None` for anything else and for zero.
+pub fn duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text.trim();
     while !rest.is_empty() {

@@ -171,6 +171,22 @@ pub async fn unfinished_of(connection: &mut AnyConnection, device_id: &str) -> s
     row.map(upgrade).transpose()
 }
 
+/// How the device's upgrade before the one with this number ended, if it did.
+pub async fn outcome_before(
+    connection: &mut AnyConnection,
+    device_id: &str,
+    number: i64,
+) -> sqlx::Result<Option<String>> {
+    let row = sqlx::query(
+        "SELECT outcome FROM upgrades WHERE device_id = $1 AND number < $2 ORDER BY number DESC LIMIT 1",
+    )
+    .bind(device_id)
+    .bind(number)
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| row.try_get::<Option<String>, _>(0)).transpose()?.flatten())
+}
+
 /// All upgrades that have not ended, oldest first, after `after`.
 pub async fn unfinished_page(
     connection: &mut AnyConnection,

@@ -1,0 +1,138 @@
+//! The `updraft` command. Every command but `serve`, `config` and `psk` asks the REST API and nothing else.
+
+mod client;
+mod config;
+mod device;
+mod events;
+mod failure;
+mod output;
+mod package;
+mod psk;
+mod serve;
+mod upgrade;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use client::Client;
+use output::Output;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  the operation failed
+  2  the command line or the configuration is wrong
+  3  the server cannot be reached
+  4  an upgrade ended without success
+
+A first upgrade, start to end:
+  updraft serve                                           (in another terminal)
+  updraft device add urn:imei:015770000031766 --identity urn:imei:015770000031766
+  updraft package upload firmware.bin --name \"May release\"
+  updraft upgrade start urn:imei:015770000031766 \"May release\" --watch";
+
+/// Firmware updates over the air for LwM2M devices.
+#[derive(Parser, Debug)]
+#[command(name = "updraft", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct Command {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Args, Debug)]
+struct Global {
+    /// Where the server is.
+    #[arg(
+        long,
+        global = true,
+        env = "UPDRAFT_URL",
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
+    server: String,
+    /// Write JSON instead of text, errors too.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Action {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Show what can be configured.
+    #[command(subcommand)]
+    Config(config::Config),
+    /// Make pre-shared keys.
+    #[command(subcommand)]
+    Psk(psk::Psk),
+    /// Add, list and remove devices.
+    #[command(subcommand)]
+    Device(device::Device),
+    /// Upload and list firmware.
+    #[command(subcommand)]
+    Package(package::Package),
+    /// Start and follow upgrades.
+    #[command(subcommand)]
+    Upgrade(upgrade::Upgrade),
+    /// Print the description of the REST API (OpenAPI 3.1).
+    Openapi,
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let command = Command::parse();
+    let output = Output::new(command.global.json);
+    let client = || Client::new(&command.global.server);
+    let result = match &command.action {
+        Action::Serve(serve) => serve.run(),
+        Action::Config(config) => config.run(&output),
+        Action::Psk(psk) => psk.run(&output),
+        Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
+        Action::Package(package) => client().and_then(|client| package.run(&client, &output)),
+        Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
+        Action::Openapi => {
+            output.text(crate::http::document().trim_end());
+            Ok(())
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Command::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_and_every_argument_is_explained() {
+        fn check(command: &clap::Command) {
+            assert!(command.get_about().is_some(), "{} has no text", command.get_name());
+            for argument in command.get_arguments() {
+                assert!(
+                    argument.get_help().is_some(),
+                    "{} {} has no text",
+                    command.get_name(),
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Command::command());
+    }
+}

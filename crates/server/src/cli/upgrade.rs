@@ -1,0 +1,202 @@
+//! `updraft upgrade`
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::client::{Client, escaped};
+use super::failure::Failure;
+use super::output::{Output, facts, moment, table};
+use crate::api;
+use crate::config::parse_duration;
+
+mod watch;
+
+/// Start and follow upgrades.
+#[derive(Subcommand, Debug)]
+pub enum Upgrade {
+    /// Start an upgrade of one device.
+    Start(Start),
+    /// Follow an upgrade to its end.
+    Watch {
+        /// The id of the upgrade, such as d:urn:imei:015770000031766:20.
+        id: String,
+    },
+    /// List upgrades, newest first.
+    List {
+        /// Only those of this device.
+        #[arg(long, value_name = "ENDPOINT")]
+        device: Option<String>,
+    },
+    /// Show one upgrade.
+    Show {
+        /// The id of the upgrade.
+        id: String,
+    },
+    /// Ask for an upgrade to be canceled.
+    Cancel {
+        /// The id of the upgrade.
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum, Debug)]
+enum Delivery {
+    /// The device downloads the image from the server.
+    Pull,
+    /// The server writes the image to the device.
+    Push,
+}
+
+#[derive(Args, Debug)]
+pub struct Start {
+    /// The endpoint name of the device.
+    endpoint: String,
+    /// The id of the package, or its name if there is only one of that name.
+    package: String,
+    /// Who moves the image.
+    #[arg(long, value_enum, default_value = "pull")]
+    delivery: Delivery,
+    /// Ask the device again and again instead of having it report changes.
+    #[arg(long)]
+    no_observe: bool,
+    /// Where the device downloads from, instead of the configured address.
+    #[arg(long, value_name = "URI")]
+    base_uri: Option<String>,
+    /// How long it may take in all, such as 90m, instead of the configured time.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Follow it to its end.
+    #[arg(long)]
+    watch: bool,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).ok_or_else(|| "write it like 90s, 35m, 1h30m or 2d".to_owned())
+}
+
+impl Upgrade {
+    pub fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        match self {
+            Self::Start(start) => start.run(client, output),
+            Self::Watch { id } => watch::watch(client, output, id),
+            Self::List { device } => {
+                let upgrades: Vec<api::Upgrade> =
+                    client.all("/api/v1/upgrades", &[("device", device.as_deref())])?;
+                output.value(&upgrades, || listed(&upgrades));
+                Ok(())
+            }
+            Self::Show { id } => {
+                let upgrade: api::Upgrade = client.get(&path(id))?;
+                output.value(&upgrade, || shown(&upgrade));
+                Ok(())
+            }
+            Self::Cancel { id } => {
+                let upgrade: api::Upgrade = client.order(&format!("{}/cancel", path(id)))?;
+                output.value(&upgrade, || {
+                    format!("asked for {id} to be canceled; `updraft upgrade watch {id}` shows how it ends")
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn path(id: &str) -> String {
+    format!("/api/v1/upgrades/{}", escaped(id))
+}
+
+impl Start {
+    fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        let body = api::StartUpgrade {
+            device: self.endpoint.clone(),
+            package: package_id(client, &self.package)?,
+            delivery: match self.delivery {
+                Delivery::Pull => api::Delivery::Pull,
+                Delivery::Push => api::Delivery::Push,
+            },
+            observe: !self.no_observe,
+            base_uri: self.base_uri.clone(),
+            timeout_seconds: self.timeout.map(|timeout| timeout.as_secs()),
+        };
+        let upgrade: api::Upgrade = client.post("/api/v1/upgrades", &body)?;
+        output.value(&upgrade, || format!("started {}", upgrade.id));
+        if self.watch { watch::watch(client, output, &upgrade.id) } else { Ok(()) }
+    }
+}
+
+/// Ids are what the API takes; names are what people type.
+fn package_id(client: &Client, given: &str) -> Result<String, Failure> {
+    let named: Vec<api::Package> = client.all("/api/v1/packages", &[("name", Some(given))])?;
+    match named.as_slice() {
+        [] => Ok(given.to_owned()),
+        [package] => Ok(package.id.clone()),
+        several => Err(Failure::usage(anyhow::anyhow!(
+            "{} packages have the name {given:?}; give one of the ids {}",
+            several.len(),
+            several.iter().map(|package| package.id.as_str()).collect::<Vec<_>>().join(", ")
+        ))),
+    }
+}
+
+fn listed(upgrades: &[api::Upgrade]) -> String {
+    if upgrades.is_empty() {
+        return "no upgrades; `updraft upgrade start` starts one".to_owned();
+    }
+    let header = ["ID", "ACTION", "STATUS", "CREATED", "FINISHED"];
+    table(
+        &header,
+        upgrades.iter().map(|upgrade| {
+            vec![
+                upgrade.id.clone(),
+                upgrade.action.clone(),
+                status(upgrade),
+                moment(&upgrade.created_at),
+                upgrade.finished_at.as_deref().map(moment).unwrap_or_default(),
+            ]
+        }),
+    )
+}
+
+fn status(upgrade: &api::Upgrade) -> String {
+    match (&upgrade.outcome, upgrade.transfer) {
+        (Some(outcome), _) => match &outcome.cause {
+            Some(cause) => format!("{} ({cause})", outcome.code),
+            None => outcome.code.clone(),
+        },
+        (None, Some(transfer)) if transfer.total > 0 => {
+            format!("{} {} %", upgrade.stage, transfer.bytes.saturating_mul(100) / transfer.total)
+        }
+        (None, _) => upgrade.stage.clone(),
+    }
+}
+
+fn shown(upgrade: &api::Upgrade) -> String {
+    let known = |text: &Option<String>| text.clone().unwrap_or_default();
+    let time = |text: &Option<String>| text.as_deref().map(moment).unwrap_or_default();
+    let outcome = upgrade.outcome.as_ref();
+    facts(&[
+        ("id", upgrade.id.clone()),
+        ("device", upgrade.device.clone()),
+        ("action", upgrade.action.clone()),
+        ("status", status(upgrade)),
+        ("reason", outcome.map(|outcome| outcome.reason.clone()).unwrap_or_default()),
+        ("advice", outcome.and_then(|outcome| outcome.advice.clone()).unwrap_or_default()),
+        (
+            "delivery",
+            match upgrade.delivery {
+                api::Delivery::Pull => "pull".to_owned(),
+                api::Delivery::Push => "push".to_owned(),
+            },
+        ),
+        ("target version", upgrade.target_version.clone()),
+        ("version before", known(&upgrade.version_before)),
+        ("version after", known(&upgrade.version_after)),
+        ("attempt", upgrade.attempt.to_string()),
+        ("bytes sent", upgrade.bytes_sent.to_string()),
+        ("retransmissions", upgrade.retransmissions.to_string()),
+        ("created", moment(&upgrade.created_at)),
+        ("started", time(&upgrade.started_at)),
+        ("finished", time(&upgrade.finished_at)),
+    ])
+}

@@ -1,0 +1,122 @@
+//! Puts the parts of the server together, and takes them apart in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::Serialize;
+use tokio::sync::watch;
+
+use crate::app::{App, PullBases, StartError, open_vault};
+use crate::clock::WallClock;
+use crate::config::Config;
+use crate::http::{self, ListenError};
+use crate::secrets::KeyFileError;
+use crate::southbound::{Southbound, SouthboundError};
+use crate::store::{DataFolder, FolderError, ImageError, Images, Limits, OpenError, Store};
+
+/// Why the server did not start, or stopped by itself.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub enum ServeError {
+    Folder(#[from] FolderError),
+    KeyFile(#[from] KeyFileError),
+    Database(#[from] OpenError),
+    Images(#[from] ImageError),
+    Listen(#[from] ListenError),
+    Southbound(#[from] SouthboundError),
+    Start(#[from] StartError),
+    #[error("cannot write the ports file")]
+    PortsFile(#[source] std::io::Error),
+    #[error("the REST API stopped")]
+    Api(#[source] std::io::Error),
+}
+
+/// The ports that were bound.
+#[derive(Serialize, Debug)]
+struct Ports {
+    process: u32,
+    http: SocketAddr,
+    coaps: Vec<SocketAddr>,
+    coap: Vec<SocketAddr>,
+}
+
+/// Runs the server until `stop` is done.
+///
+/// # Errors
+/// A part could not start, or the API stopped by itself.
+pub async fn serve(
+    config: &Config,
+    ports_file: Option<&Path>,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    keep_memory_out_of_core_dumps();
+    let clock = WallClock::system();
+    let folder = DataFolder::open(&config.data_dir)?;
+    let vault = open_vault(&folder, &config.key_file)?;
+    let limits = Limits {
+        max_size: config.packages.max_size,
+        storage: config.packages.storage_limit,
+        reserve: config.packages.reserve,
+    };
+    let images = Images::open(folder.path(), limits)?;
+    // Ports before the database: a server that cannot work leaves it as it is.
+    let listener = http::listen(config.http.bind).await?;
+    let southbound = Southbound::bind(&config.lwm2m)?;
+    let store = Store::open(&folder.database(), &clock).await?;
+    let bases = PullBases::new(config.lwm2m.public_host.as_ref(), southbound.coaps(), southbound.coap());
+    let (app, orders) = App::start(store.clone(), images, vault, clock, config, bases).await?;
+    let ports = Ports {
+        process: std::process::id(),
+        http: listener.local_addr().map_err(ServeError::Api)?,
+        coaps: southbound.coaps().to_vec(),
+        coap: southbound.coap().to_vec(),
+    };
+    let running = southbound.start(app.clone(), orders, config).await?;
+    announce(&ports, ports_file)?;
+
+    let (stopping, stopped) = watch::channel(false);
+    let api = tokio::spawn(http::serve(listener, app, stopped));
+    tokio::pin!(api);
+    let ended = tokio::select! {
+        ended = &mut api => ended,
+        () = stop => {
+            tracing::info!("stopping");
+            stopping.send_replace(true);
+            api.await
+        }
+    };
+    running.stop().await;
+    store.close().await;
+    tracing::info!("stopped");
+    // A panic in the API is a fault of ours and was told by the panic itself.
+    ended.unwrap_or(Ok(())).map_err(ServeError::Api)
+}
+
+fn announce(ports: &Ports, file: Option<&Path>) -> Result<(), ServeError> {
+    let list = |addresses: &[SocketAddr]| match addresses {
+        [] => "off".to_owned(),
+        addresses => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+    };
+    tracing::info!(
+        http = %ports.http, coaps = list(&ports.coaps), coap = list(&ports.coap),
+        "ready: API and its description at http://{}/docs", ports.http
+    );
+    if let Some(file) = file {
+        let text =
+            serde_json::to_string(ports).map_err(std::io::Error::from).map_err(ServeError::PortsFile)?;
+        // Whoever waits for the file finds it whole.
+        let partial = file.with_extension("partial");
+        std::fs::write(&partial, text)
+            .and_then(|()| std::fs::rename(&partial, file))
+            .map_err(ServeError::PortsFile)?;
+    }
+    Ok(())
+}
+
+/// Device keys are in memory (SECURITY rule k08).
+fn keep_memory_out_of_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "core dumps could not be switched off");
+    }
+}

@@ -1,0 +1,373 @@
+//! The task between the shards and the use cases.
+//!
+//! It keeps in memory which shard has which device and upgrade, hands upgrades over when a device turns up
+//! elsewhere, and writes behind. An order to install goes to the shard only after the write that holds its
+//! intent was committed.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lwm2m::server::upgrade::UpgradeEvent;
+use lwm2m::server::{Event, Registration};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
+use super::SouthboundError;
+use super::index;
+use super::presence::Presence;
+use super::running::{Batch, Timeouts, Upgrades, upgrade_id};
+use super::shard::{Command, Fact, Report};
+use crate::app::{App, Order, ResumeError, Started, Transfer};
+use crate::store::StoreError;
+use crate::store::upgrades::UpgradeKey;
+
+/// How often states are written, and writes that failed tried again.
+const TICK: Duration = Duration::from_secs(1);
+/// Reports taken at once.
+const PIECE: usize = 1_024;
+
+/// What a write left: nothing, or the batch that could not be stored.
+type Written = (Batch, Result<(), StoreError>);
+
+#[derive(Debug)]
+pub struct Dispatcher {
+    app: App,
+    shards: Vec<Outbox>,
+    /// How many shards there will be.
+    count: usize,
+    presence: Presence,
+    upgrades: Upgrades,
+    /// The write that is under way.
+    writing: Option<JoinHandle<Written>>,
+    /// A write that failed, tried again before anything newer.
+    failed: Option<Batch>,
+    states: Option<JoinHandle<()>>,
+    /// Whether the store refused the last write.
+    refused: bool,
+}
+
+/// Commands on their way to a shard. What does not fit into its queue waits here, so that the dispatcher
+/// never waits for a shard; bounded by the upgrades that run and the devices that were removed.
+#[derive(Debug)]
+struct Outbox {
+    shard: mpsc::Sender<Command>,
+    waiting: VecDeque<Command>,
+}
+
+impl Outbox {
+    fn send(&mut self, command: Command) {
+        self.waiting.push_back(command);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while let Some(command) = self.waiting.pop_front() {
+            match self.shard.try_send(command) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(command)) => return self.waiting.push_front(command),
+                // The shard has stopped; everything that matters is durable.
+                Err(mpsc::error::TrySendError::Closed(_)) => {}
+            }
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Loads the upgrades that have not ended. Gives, for each shard, the commands that go on with them.
+    pub async fn load(
+        app: App,
+        count: usize,
+        timeouts: Timeouts,
+    ) -> Result<(Self, Vec<Vec<Command>>), SouthboundError> {
+        let mut upgrades = Upgrades::new(timeouts);
+        let mut commands: Vec<Vec<Command>> = (0..count).map(|_| Vec::new()).collect();
+        for upgrade in app.unfinished_upgrades().await? {
+            let shard = home(upgrade.key, count);
+            let canceled = upgrade.progress.cancel_wanted;
+            let key = upgrade.key;
+            match app.resumed(upgrade.clone()).await {
+                Ok(started) => {
+                    let command = upgrades.add(started, shard, app.now());
+                    let cancel = canceled.then(|| Command::Cancel(upgrade_id(key)));
+                    commands[index(shard)].extend(command.into_iter().chain(cancel));
+                }
+                Err(ResumeError::Image(error)) => {
+                    tracing::error!(upgrade = upgrade.history_id(), %error, "an upgrade cannot go on");
+                    upgrades.refuse(upgrade, "The package is damaged on the server's disk.", app.now());
+                }
+                Err(ResumeError::Store(error)) => return Err(error.into()),
+            }
+        }
+        let dispatcher = Self {
+            app,
+            shards: Vec::with_capacity(count),
+            count,
+            presence: Presence::default(),
+            upgrades,
+            writing: None,
+            failed: None,
+            states: None,
+            refused: false,
+        };
+        Ok((dispatcher, commands))
+    }
+
+    /// Adds the next shard.
+    pub fn attach(&mut self, shard: mpsc::Sender<Command>) {
+        self.shards.push(Outbox { shard, waiting: VecDeque::new() });
+    }
+
+    /// Works until all shards have stopped, then stores what is left.
+    pub async fn run(mut self, mut reports: mpsc::Receiver<(u8, Report)>, mut orders: mpsc::Receiver<Order>) {
+        let mut tick = ticks();
+        let mut piece = Vec::with_capacity(PIECE);
+        let mut more_orders = true;
+        loop {
+            self.write();
+            tokio::select! {
+                taken = reports.recv_many(&mut piece, PIECE) => {
+                    if taken == 0 {
+                        break;
+                    }
+                    for (shard, report) in piece.drain(..) {
+                        self.handle_report(shard, report);
+                    }
+                }
+                order = orders.recv(), if more_orders => match order {
+                    Some(order) => self.handle_order(order),
+                    None => more_orders = false,
+                },
+                written = finished(&mut self.writing) => self.handle_written(written),
+                _ = tick.tick() => self.handle_tick(),
+            }
+        }
+        self.finish(tick).await;
+    }
+
+    fn handle_order(&mut self, order: Order) {
+        match order {
+            Order::Removed { endpoint } => {
+                // An upgrade of it would have kept it from being removed, but a shard may still wait for it.
+                let shard = self.presence.removed(&endpoint);
+                if let Some(shard) = shard {
+                    self.send(shard, Command::Release(endpoint));
+                }
+            }
+            Order::Start(started) => self.start(*started),
+            Order::Cancel(key) => {
+                if let Some(shard) = self.upgrades.shard(key) {
+                    let text = "An operator wants the upgrade canceled.".to_owned();
+                    self.upgrades.event(key, "cancel-requested", self.app.now(), text);
+                    self.send(shard, Command::Cancel(upgrade_id(key)));
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, started: Started) {
+        let upgrade = &started.upgrade;
+        let shard = self.presence.shard(&upgrade.endpoint).unwrap_or_else(|| home(upgrade.key, self.count));
+        if let Some(command) = self.upgrades.add(started, shard, self.app.now()) {
+            self.send(shard, command);
+        }
+    }
+
+    fn handle_report(&mut self, shard: u8, report: Report) {
+        match report {
+            Report::Event(event) => self.handle_event(shard, event),
+            Report::Described { endpoint, fact, text } => self.presence.described(&endpoint, fact, text),
+            Report::NotStarted(id, error) => {
+                // Two upgrades of one device cannot be started, so this is a full server or a fault of ours.
+                tracing::error!(upgrade = id.0, %error, "a shard did not take an upgrade");
+                if let Some(key) = self.upgrades.at(id, shard) {
+                    let text = format!("The server could not go on: {error}.");
+                    self.upgrades.event(key, "warning", self.app.now(), text);
+                }
+            }
+            Report::KeyRejected { endpoint, remote } => {
+                if let Some(device) = self.app.directory().by_endpoint(&endpoint) {
+                    let warning = format!("somebody at {remote} used its identity with another key");
+                    tracing::info!(endpoint, %remote, "a handshake failed: the key is another one");
+                    self.presence.warned(device.device_id.clone(), &endpoint, warning, self.app.now());
+                }
+            }
+        }
+    }
+
+    fn handle_event(&mut self, shard: u8, event: Event) {
+        match event {
+            Event::Registered { endpoint, registration, .. } => {
+                self.registered(shard, &endpoint, &registration);
+            }
+            Event::Updated { endpoint, registration } => {
+                self.presence.updated(&endpoint, registration.as_deref(), self.app.now());
+            }
+            Event::Deregistered { endpoint, .. } => self.presence.gone(&endpoint, shard),
+            Event::Refused { identity, endpoint, refusal } => {
+                let identity = identity.map(|identity| identity.escape_ascii().to_string());
+                tracing::debug!(identity, endpoint, %refusal, "a registration was refused");
+            }
+            Event::Upgrade { id, event, .. } => {
+                // What a shard says about an upgrade that it lost to another is old.
+                if let Some(key) = self.upgrades.at(id, shard) {
+                    self.handle_upgrade(key, event);
+                }
+            }
+            Event::OperationDone { .. } | Event::Notified { .. } | Event::ObservationEnded { .. } => {}
+        }
+    }
+
+    fn registered(&mut self, shard: u8, endpoint: &str, registration: &Registration) {
+        // Removed between its registration and now.
+        let Some(device) = self.app.directory().by_endpoint(endpoint) else {
+            return self.send(shard, Command::Release(endpoint.to_owned()));
+        };
+        let now = self.app.now();
+        let before = self.presence.registered(device.device_id.clone(), endpoint, shard, registration, now);
+        let moved = self.upgrades.moved(endpoint, shard);
+        let old = moved.as_ref().map(|(old, _)| *old);
+        for shard in [before, old.filter(|old| Some(*old) != before)].into_iter().flatten() {
+            self.send(shard, Command::Release(endpoint.to_owned()));
+        }
+        if let Some((_, start)) = moved {
+            self.send(shard, start);
+        }
+        tracing::info!(endpoint, shard, "device registered");
+    }
+
+    fn handle_upgrade(&mut self, key: UpgradeKey, event: UpgradeEvent) {
+        let now = self.app.now();
+        match event {
+            UpgradeEvent::Stage { stage, record } => self.upgrades.reached(key, stage, record, now),
+            UpgradeEvent::IntentWanted { record } => self.upgrades.intended(key, record),
+            UpgradeEvent::Progress { bytes, total } => self.app.feed().moved(key, Transfer { bytes, total }),
+            UpgradeEvent::Warning(warning) => {
+                let text = format!("Odd, but tolerated: {warning}.");
+                self.upgrades.event(key, "warning", now, text);
+            }
+            UpgradeEvent::Finished { outcome, facts } => {
+                if let (Some(endpoint), Some(version)) = (self.upgrades.endpoint(key), &facts.version_after) {
+                    self.presence.described(endpoint, Fact::FirmwareVersion, version.clone());
+                }
+                self.upgrades.finish(key, outcome, Some(&facts), now);
+            }
+        }
+    }
+
+    fn send(&mut self, shard: u8, command: Command) {
+        if let Some(outbox) = self.shards.get_mut(index(shard)) {
+            outbox.send(command);
+        }
+    }
+
+    /// Starts a write if there is something to write and none is under way.
+    fn write(&mut self) {
+        if self.writing.is_some() || self.failed.is_some() {
+            return;
+        }
+        let batch = self.upgrades.take_batch();
+        if !batch.changes.is_empty() {
+            self.writing = Some(tokio::spawn(store(self.app.clone(), batch)));
+        }
+    }
+
+    fn handle_written(&mut self, (batch, result): Written) {
+        self.writing = None;
+        match result {
+            Ok(()) => {
+                if std::mem::take(&mut self.refused) {
+                    tracing::warn!("the store takes changes again");
+                }
+                for key in batch.intents {
+                    if let Some(shard) = self.upgrades.shard(key) {
+                        self.send(shard, Command::IntentDurable(upgrade_id(key)));
+                    }
+                }
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.refused, true) {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(error, "the store refuses changes; upgrades wait until it takes them");
+                }
+                self.failed = Some(batch);
+            }
+        }
+    }
+
+    fn handle_tick(&mut self) {
+        for outbox in &mut self.shards {
+            outbox.flush();
+        }
+        if let Some(batch) = self.failed.take_if(|_| self.writing.is_none()) {
+            self.writing = Some(tokio::spawn(store(self.app.clone(), batch)));
+        }
+        if self.states.as_ref().is_none_or(JoinHandle::is_finished) {
+            let changed = self.presence.take_changed();
+            if !changed.is_empty() {
+                self.states = Some(tokio::spawn(store_states(self.app.clone(), changed)));
+            }
+        }
+    }
+
+    /// Stores what is left, for as long as the store may take to come back.
+    async fn finish(mut self, mut tick: Interval) {
+        const TRIES: usize = 10;
+        for _ in 0..TRIES {
+            self.handle_tick();
+            self.write();
+            if self.writing.is_none() {
+                break;
+            }
+            let written = finished(&mut self.writing).await;
+            self.handle_written(written);
+            if self.failed.is_some() {
+                tick.tick().await;
+            }
+        }
+        if let Some(states) = self.states.take()
+            && states.await.is_err()
+        {
+            tracing::error!("the last states were not stored");
+        }
+    }
+}
+
+/// Where an upgrade waits for a device that is not there.
+fn home(key: UpgradeKey, shards: usize) -> u8 {
+    u8::try_from(key.0.unsigned_abs() % shards.max(1) as u64).unwrap_or_default()
+}
+
+fn ticks() -> Interval {
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+async fn store(app: App, batch: Batch) -> Written {
+    let result = app.record_upgrades(batch.changes.clone()).await;
+    (batch, result)
+}
+
+async fn store_states(app: App, states: Vec<(String, crate::store::devices::DeviceState)>) {
+    if let Err(error) = app.record_states(states).await {
+        // The devices tell it again.
+        tracing::warn!(error = &error as &dyn std::error::Error, "states of devices were not stored");
+    }
+}
+
+/// What the write gave; never if none is under way.
+async fn finished(writing: &mut Option<JoinHandle<Written>>) -> Written {
+    match writing {
+        Some(handle) => match handle.await {
+            Ok(written) => written,
+            Err(error) => {
+                // A write that panicked has stored nothing; there is nothing left to try again with.
+                let error = Arc::new(sqlx::Error::Io(std::io::Error::other(error)));
+                (Batch::default(), Err(StoreError::Database(error)))
+            }
+        },
+        None => std::future::pending().await,
+    }
+}
