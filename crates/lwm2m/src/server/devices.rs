@@ -27,6 +27,8 @@ pub(super) struct Device {
     pub(super) refused: RefusedFormats,
     /// Observations that operations began; bounded by the CoAP layer.
     pub(super) observations: Vec<(Path, RequestId)>,
+    /// Requests of operations that are under way or wait; bounded by the CoAP layer.
+    pub(super) asked: Vec<RequestId>,
 }
 
 /// A registration and what belongs to it.
@@ -99,6 +101,7 @@ impl Devices {
             upgrade: None,
             refused: RefusedFormats::default(),
             observations: Vec::new(),
+            asked: Vec::new(),
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use coap::{Code, ContentFormat, Payload, Request, Response};
+use coap::{Code, ContentFormat, Request, Response};
 use machine::{Instant, Link};
 
 use super::devices::{DeviceKey, Registered};
@@ -18,10 +18,10 @@ use super::{Server, Timer, url_safe};
 use crate::format;
 
 /// Why a request is refused, with the code that says so.
-struct Refused(Code, String);
+pub(super) struct Refused(Code, String);
 
 impl Refused {
-    fn new(code: Code, diagnostic: impl ToString) -> Self {
+    pub(super) fn new(code: Code, diagnostic: impl ToString) -> Self {
         Self(code, diagnostic.to_string())
     }
 }
@@ -50,7 +50,7 @@ impl Server {
             ([b"rd"], Code::POST) => self.register(peer, request, now),
             ([b"rd", location], Code::POST) => self.update(peer, location, request, now),
             ([b"rd", location], Code::DELETE) => self.deregister(peer, location, now),
-            ([b"fw", token], Code::GET) => self.serve_image(token, request, now),
+            ([b"fw", token], Code::GET) => self.serve_image(peer, token, request, now),
             ([b".well-known", b"core"], Code::GET) => Ok(directory_listing(request)),
             ([b"rd" | b"rd/"] | [b"rd", _] | [b"fw", _] | [b".well-known", b"core"], _) => {
                 Ok(Response::new(Code::METHOD_NOT_ALLOWED))
@@ -258,13 +258,13 @@ impl Server {
             self.timers.cancel(timer);
         }
         self.keep_retransmissions(key, registered.registration.link);
+        self.fail_operations(key, now);
         self.end_observations(key, now);
         if let Some(device) = self.devices.get(key) {
             let endpoint = device.endpoint.clone();
             self.emit(Event::Deregistered { endpoint, why });
         }
         self.upgrade_gone(key, now);
-        self.coap.forget(registered.registration.link, now);
     }
 
     pub(super) fn remove_if_idle(&mut self, key: DeviceKey) {
@@ -317,20 +317,6 @@ impl Server {
             self.upgrade_gone(key, now);
         }
         self.coap.forget(link, now);
-    }
-
-    fn serve_image(&mut self, token: &[u8], request: &Request, now: Instant) -> Result<Response, Refused> {
-        let not_there = || Refused::new(Code::NOT_FOUND, "no such image");
-        let token = core::str::from_utf8(token).map_err(|_| not_there())?;
-        let key = *self.images.get(token).ok_or_else(not_there)?;
-        let accepted = request.options.accept().is_none_or(|format| format == ContentFormat::OCTET_STREAM);
-        if !accepted {
-            return Err(Refused::new(Code::NOT_ACCEPTABLE, "images are octet streams"));
-        }
-        let (bytes, tag) = self.note_served(key, request, now).ok_or_else(not_there)?;
-        let response =
-            Response::new(Code::CONTENT).content(ContentFormat::OCTET_STREAM, Payload::Shared(bytes));
-        Ok(response.etag(&tag))
     }
 }
 

@@ -32,6 +32,7 @@ mod devices;
 mod directory;
 mod event;
 mod exchange;
+mod images;
 mod interface;
 mod objects;
 mod operations;
@@ -60,6 +61,7 @@ pub use upgrades::StartError;
 
 use self::devices::{DeviceKey, Devices};
 use self::exchange::Exchange;
+use self::images::Image;
 use self::upgrade::UpgradeId;
 
 /// The path of an image, in front of its token.
@@ -77,8 +79,8 @@ pub struct Server {
     timers: Timers<Timer>,
     /// What our requests are for; bounded by the queues of the CoAP layer.
     exchanges: Map<RequestId, Exchange>,
-    /// Whose image a token opens; one per running upgrade.
-    images: Map<Box<str>, DeviceKey>,
+    /// What a token opens: one per running upgrade, and those that other shards published.
+    images: Map<Box<str>, Image>,
     upgrades: Map<UpgradeId, DeviceKey>,
     /// Emptied by the driver after each call.
     events: VecDeque<Event>,
@@ -144,7 +146,7 @@ impl Server {
     /// device or an event. For a device that was removed, or that another shard owns now.
     pub fn release(&mut self, endpoint: &str, now: Instant) {
         let Some(key) = self.devices.by_endpoint(endpoint) else { return };
-        self.drop_upgrade(key);
+        self.drop_upgrade(key, now);
         self.end_registration(key, Gone::Dropped, now);
         self.remove_if_idle(key);
         self.work(now);

@@ -62,6 +62,7 @@ impl Server {
         let device = self.devices.get_mut(key).ok_or(OperationError::NotRegistered)?;
         let index = device.observations.iter().position(|(observed, _)| *observed == path);
         let (_, request) = device.observations.swap_remove(index.ok_or(OperationError::NotObserved)?);
+        device.asked.push(request);
         if let Some(exchange) = self.exchanges.get_mut(&request) {
             exchange.purpose = Purpose::OperationEnd(id);
         }
@@ -100,12 +101,38 @@ impl Server {
             What::Observe(_) => self.coap.observe(link, request, now),
             _ => self.coap.request(link, request, now),
         };
+        if let (Purpose::Operation(_), Some(device)) =
+            (exchange.purpose, self.devices.get_mut(exchange.device))
+        {
+            device.asked.push(id);
+        }
         self.exchanges.insert(id, exchange);
         Some(id)
     }
 
+    /// The exchange of a request that is answered or lost.
+    fn take_exchange(&mut self, id: RequestId) -> Option<Exchange> {
+        let exchange = self.exchanges.remove(&id)?;
+        if let Some(device) = self.devices.get_mut(exchange.device) {
+            device.asked.retain(|asked| *asked != id);
+        }
+        Some(exchange)
+    }
+
+    /// The registration ended: operations that are under way get no answer.
+    pub(super) fn fail_operations(&mut self, key: DeviceKey, now: Instant) {
+        let Some(device) = self.devices.get_mut(key) else { return };
+        for id in core::mem::take(&mut device.asked) {
+            self.coap.cancel(id, now);
+            let purpose = self.exchanges.remove(&id).map(|exchange| exchange.purpose);
+            if let Some(Purpose::Operation(operation) | Purpose::OperationEnd(operation)) = purpose {
+                self.finish_operation(key, operation, Err(OperationError::NoAnswer));
+            }
+        }
+    }
+
     pub(super) fn handle_response(&mut self, id: RequestId, response: Response, now: Instant) {
-        let Some(mut exchange) = self.exchanges.remove(&id) else { return };
+        let Some(mut exchange) = self.take_exchange(id) else { return };
         if is_about_format(response.code) && self.try_next_format(&mut exchange, now) {
             return;
         }
@@ -190,7 +217,7 @@ impl Server {
     }
 
     pub(super) fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Instant) {
-        let Some(exchange) = self.exchanges.remove(&id) else { return };
+        let Some(exchange) = self.take_exchange(id) else { return };
         match (exchange.purpose, failure) {
             (Purpose::Operation(operation), _) => {
                 let error = match failure {
@@ -242,7 +269,7 @@ impl Server {
     }
 
     pub(super) fn handle_observation_ended(&mut self, id: RequestId, now: Instant) {
-        let Some(exchange) = self.exchanges.remove(&id) else { return };
+        let Some(exchange) = self.take_exchange(id) else { return };
         match exchange.purpose {
             Purpose::UpgradeEnd => self.answer_upgrade(exchange.device, Answer::Done, now),
             Purpose::OperationEnd(operation) => {

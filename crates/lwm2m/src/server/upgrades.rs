@@ -3,13 +3,14 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use coap::{BlockSize, CancelBy, Request, RequestId};
+use coap::{CancelBy, RequestId};
 use firmware::upgrade::UpdateState;
 use machine::{Instant, Link, TimerId};
 
 use super::devices::DeviceKey;
 use super::event::{Endpoint, Event};
 use super::exchange::{Purpose, What};
+use super::images::{Image, tag_of};
 use super::upgrade::{Action, Answer, Procedure, UpgradeEvent, UpgradeId, UpgradePlan, UpgradeRecord};
 use super::{Server, Timer, url_safe};
 use crate::object::firmware as object;
@@ -61,7 +62,7 @@ impl Server {
         self.check_start(id, endpoint)?;
         let record = record.unwrap_or_else(|| UpgradeRecord::new(&self.new_image_token()));
         let key = self.devices.find_or_add(endpoint);
-        self.images.insert(record.token.as_str().into(), key);
+        self.images.insert(record.token.as_str().into(), Image::Upgrade(key));
         self.upgrades.insert(id, key);
         let tag = tag_of(&plan.package.bytes);
         let procedure = Procedure::new(plan, self.config.public_uris.clone(), record, now);
@@ -115,7 +116,7 @@ impl Server {
         self.work(now);
     }
 
-    fn with_procedure(&mut self, key: DeviceKey, now: Instant, act: impl FnOnce(&mut Procedure)) {
+    pub(super) fn with_procedure(&mut self, key: DeviceKey, now: Instant, act: impl FnOnce(&mut Procedure)) {
         if let Some(run) = self.run(key) {
             act(&mut run.procedure);
             self.drive_upgrade(key, now);
@@ -158,6 +159,7 @@ impl Server {
     }
 
     pub(super) fn upgrade_gone(&mut self, key: DeviceKey, now: Instant) {
+        self.abandon_request(key, now);
         self.with_procedure(key, now, |procedure| procedure.handle_gone(now));
     }
 
@@ -209,25 +211,10 @@ impl Server {
         }
     }
 
-    /// A block of the image is fetched: the bytes and their tag.
-    pub(super) fn note_served(
-        &mut self,
-        key: DeviceKey,
-        request: &Request,
-        now: Instant,
-    ) -> Option<(Arc<[u8]>, [u8; 8])> {
+    /// The bytes of a device's upgrade and their tag.
+    pub(super) fn upgrade_image(&mut self, key: DeviceKey) -> Option<(Arc<[u8]>, [u8; 8])> {
         let run = self.run(key)?;
-        let bytes = run.procedure.plan().package.bytes.clone();
-        let tag = run.tag;
-        let (offset, size) = request
-            .options
-            .block2()
-            .map_or((0, BlockSize::LARGEST.bytes()), |block| (block.offset(), block.size.bytes()));
-        let length = (bytes.len() as u64).saturating_sub(offset).min(size as u64);
-        if length > 0 {
-            self.with_procedure(key, now, |procedure| procedure.handle_served(offset, length, now));
-        }
-        Some((bytes, tag))
+        Some((run.procedure.plan().package.bytes.clone(), run.tag))
     }
 
     /// Counts what was repeated on a link that the device leaves.
@@ -252,7 +239,7 @@ impl Server {
                 break;
             }
         }
-        self.finish_or_wait(key);
+        self.finish_or_wait(key, now);
     }
 
     fn tell_upgrade(&mut self, key: DeviceKey, endpoint: &Endpoint, mut event: UpgradeEvent) {
@@ -267,10 +254,10 @@ impl Server {
         self.emit(Event::Upgrade { id, endpoint: endpoint.clone(), event });
     }
 
-    fn finish_or_wait(&mut self, key: DeviceKey) {
+    fn finish_or_wait(&mut self, key: DeviceKey, now: Instant) {
         let Some(run) = self.run(key) else { return };
         if run.procedure.is_finished() {
-            self.drop_upgrade(key);
+            self.drop_upgrade(key, now);
             return self.remove_if_idle(key);
         }
         let due = run.procedure.poll_timeout().map(|(due, _)| due);
@@ -288,7 +275,7 @@ impl Server {
     }
 
     /// Ends the serving of the image and forgets the upgrade.
-    pub(super) fn drop_upgrade(&mut self, key: DeviceKey) {
+    pub(super) fn drop_upgrade(&mut self, key: DeviceKey, now: Instant) {
         let Some(run) = self.devices.get_mut(key).and_then(|device| device.upgrade.take()) else { return };
         self.images.remove(run.procedure.token());
         self.upgrades.remove(&run.id);
@@ -297,6 +284,7 @@ impl Server {
         }
         for id in [run.asked, run.observation].into_iter().flatten() {
             self.exchanges.remove(&id);
+            self.coap.cancel(id, now);
         }
     }
 
@@ -352,16 +340,4 @@ impl Server {
             }
         }
     }
-}
-
-/// FNV-1a over the bytes, eight at a time: tells versions of an image apart, no more.
-fn tag_of(bytes: &[u8]) -> [u8; 8] {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3);
-        hash ^= hash >> 32;
-    }
-    hash.to_be_bytes()
 }

@@ -6,7 +6,8 @@ use coap::Code;
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage, UpdateState};
 use machine::Instant;
 
-use super::procedure::{Intent, Observation, Procedure, Step};
+use super::procedure::Procedure;
+use super::state::{Intent, Observation, Step};
 use super::{Answer, UpgradeEvent, Warning};
 use crate::object::firmware as object;
 

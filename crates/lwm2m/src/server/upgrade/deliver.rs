@@ -8,8 +8,9 @@ use coap::Code;
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage, UpdateResult, UpdateState};
 use machine::Instant;
 
-use super::procedure::{Observation, Procedure, Step};
+use super::procedure::Procedure;
 use super::reaction::{self, Before, DownloadReaction};
+use super::state::{Observation, Step};
 use super::{Action, Answer, UpgradeEvent, Warning};
 use crate::object::firmware as object;
 use crate::path::Path;

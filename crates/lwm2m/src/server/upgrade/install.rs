@@ -7,8 +7,9 @@ use firmware::upgrade::{Cause, Outcome, Proof, Stage, UpdateResult, UpdateState}
 use machine::Instant;
 
 use super::deliver::GRACE;
-use super::procedure::{Intent, Procedure, Step};
+use super::procedure::Procedure;
 use super::reaction::{self, Before, InstallReaction, Verdict, Version};
+use super::state::{Intent, Step};
 use super::{Action, Answer, UpgradeEvent, Warning};
 use crate::object::{device, firmware as object};
 use crate::path::Path;

@@ -39,6 +39,7 @@ mod precheck;
 mod procedure;
 mod reaction;
 mod record;
+mod state;
 #[cfg(test)]
 mod tests;
 

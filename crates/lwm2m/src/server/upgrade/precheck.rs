@@ -8,8 +8,9 @@ use coap::Code;
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage, UpdateResult, UpdateState};
 use machine::Instant;
 
-use super::procedure::{Observation, Procedure, Step, View};
+use super::procedure::Procedure;
 use super::reaction::{self, StartReaction};
+use super::state::{Observation, Step, View};
 use super::{Answer, Warning};
 use crate::object::{device, firmware as object};
 use crate::path::Path;

@@ -8,8 +8,8 @@ use core::time::Duration;
 use firmware::upgrade::{Outcome, Stage, UpdateResult, UpdateState};
 use machine::{Instant, Link};
 
+use super::state::{Download, Install, Intent, Observation, Step, View};
 use super::{Action, Answer, Facts, UpgradeEvent, UpgradePlan, UpgradeRecord, Warning};
-use crate::path::Path;
 
 /// The upgrade of one device.
 ///
@@ -53,94 +53,6 @@ pub struct Procedure {
 
 /// Longer lifetimes count as this one where the time for a return is reckoned (30 days, S0 ruling A-4).
 const LONGEST_LIFETIME: Duration = Duration::from_secs(2_592_000);
-
-/// What is sent next.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Step {
-    /// Read these, the last one first, then judge by the stage.
-    Look(Vec<Path>),
-    /// Reset the device to idle, then look whether it is.
-    Reset,
-    /// As `Reset`, by the package resource.
-    ClearPackage,
-    Observe,
-    Offer,
-    /// Wait for a notification or the time of the next reading.
-    Watch,
-    /// Wait until the intent is durable.
-    Intent,
-    Execute,
-    CancelObservation,
-    Finished,
-}
-
-/// What was read last.
-#[derive(Clone, Default, Debug)]
-pub(super) struct View {
-    pub(super) state: Option<UpdateState>,
-    pub(super) result: Option<UpdateResult>,
-    pub(super) version: Option<String>,
-    pub(super) model: Option<String>,
-    /// Resource 8 as several values.
-    pub(super) protocols: Option<Vec<i64>>,
-    /// Resource 8 as a single value: the delivery method of an old draft.
-    pub(super) old_delivery: Option<i64>,
-    /// Resource 9.
-    pub(super) delivery: Option<i64>,
-    /// Whether /5/0 was answered with 4.04.
-    pub(super) no_firmware_object: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Observation {
-    /// Not wanted, or the device refused.
-    Off,
-    Wanted,
-    On,
-}
-
-/// Where an offer stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Download {
-    /// The offer has to be made (again).
-    pub(super) due: bool,
-    /// The device has shown that it works on the offer.
-    pub(super) began: bool,
-    /// The result before the offer.
-    pub(super) result_before: UpdateResult,
-    /// When the offer was made.
-    pub(super) offered_at: Instant,
-    /// How often the device gave up or dropped the image without our fault.
-    pub(super) drops: u32,
-    /// A push ended without an answer; the device may still wait for its blocks.
-    pub(super) push_lost: bool,
-    /// The code with which the offer was refused.
-    pub(super) refused: Option<coap::Code>,
-}
-
-/// Where the order to install stands.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Install {
-    pub(super) intent: Intent,
-    /// The order was sent (or may have been, before a restart).
-    pub(super) executed: bool,
-    pub(super) executed_at: Instant,
-    pub(super) result_before: UpdateResult,
-    /// The device registered after the order.
-    pub(super) came_back: bool,
-    pub(super) settled_at: Instant,
-    pub(super) refused: Option<coap::Code>,
-    /// What it ends with, unless something else is read before the deadline.
-    pub(super) pending: Option<Outcome>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Intent {
-    None,
-    Wanted,
-    /// Durable and not used yet.
-    Durable,
-}
 
 impl Procedure {
     /// An upgrade that begins, or goes on from `record` after a restart.

@@ -1,0 +1,102 @@
+//! Images under unguessable paths.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+
+use coap::{BlockSize, Code, ContentFormat, Payload, Request, Response};
+use machine::{Instant, Link};
+
+use super::Server;
+use super::devices::DeviceKey;
+use super::interface::Refused;
+
+/// What a token opens.
+#[derive(Debug)]
+pub(super) enum Image {
+    /// The image of a running upgrade of this shard, to whoever presents the token.
+    Upgrade(DeviceKey),
+    /// The image of an upgrade that another shard runs.
+    Published(Published),
+}
+
+/// An image that another shard's device may fetch here.
+#[derive(Debug)]
+pub(super) struct Published {
+    bytes: Arc<[u8]>,
+    tag: [u8; 8],
+    /// Who may fetch it; `None` is whoever presents the token.
+    identity: Option<Box<[u8]>>,
+}
+
+impl Server {
+    /// Serves the image of an upgrade that another shard runs: a device that fetches it on a session of its
+    /// own may come to any shard. With an identity only its sessions get it. An upgrade of this shard with
+    /// the same token goes first. Ends with [`Server::withdraw_image`]; the owner bounds their number.
+    pub fn publish_image(&mut self, token: &str, identity: Option<&[u8]>, bytes: Arc<[u8]>) {
+        if !matches!(self.images.get(token), Some(Image::Upgrade(_))) {
+            let tag = tag_of(&bytes);
+            let published = Published { bytes, tag, identity: identity.map(Into::into) };
+            self.images.insert(token.into(), Image::Published(published));
+        }
+    }
+
+    /// Ends what [`Server::publish_image`] began.
+    pub fn withdraw_image(&mut self, token: &str) {
+        if matches!(self.images.get(token), Some(Image::Published(_))) {
+            self.images.remove(token);
+        }
+    }
+
+    pub(super) fn serve_image(
+        &mut self,
+        peer: Link,
+        token: &[u8],
+        request: &Request,
+        now: Instant,
+    ) -> Result<Response, Refused> {
+        let not_there = || Refused::new(Code::NOT_FOUND, "no such image");
+        let token = core::str::from_utf8(token).map_err(|_| not_there())?;
+        let accepted = request.options.accept().is_none_or(|format| format == ContentFormat::OCTET_STREAM);
+        let (bytes, tag) = match self.images.get(token).ok_or_else(not_there)? {
+            _ if !accepted => return Err(Refused::new(Code::NOT_ACCEPTABLE, "images are octet streams")),
+            Image::Published(image) => {
+                let session = self.sessions.get(&peer).map(|session| &session.identity);
+                if image.identity.is_some() && image.identity.as_ref() != session {
+                    return Err(not_there());
+                }
+                (image.bytes.clone(), image.tag)
+            }
+            Image::Upgrade(key) => {
+                let key = *key;
+                let image = self.upgrade_image(key).ok_or_else(not_there)?;
+                self.note_served(key, &image.0, request, now);
+                image
+            }
+        };
+        let content = ContentFormat::OCTET_STREAM;
+        Ok(Response::new(Code::CONTENT).content(content, Payload::Shared(bytes)).etag(&tag))
+    }
+
+    /// Tells the upgrade which bytes its device gets now.
+    fn note_served(&mut self, key: DeviceKey, bytes: &Arc<[u8]>, request: &Request, now: Instant) {
+        let whole = (0, BlockSize::LARGEST.bytes());
+        let block = request.options.block2();
+        let (offset, size) = block.map_or(whole, |block| (block.offset(), block.size.bytes()));
+        let length = (bytes.len() as u64).saturating_sub(offset).min(size as u64);
+        if length > 0 {
+            self.with_procedure(key, now, |procedure| procedure.handle_served(offset, length, now));
+        }
+    }
+}
+
+/// FNV-1a over the bytes, eight at a time: tells versions of an image apart, no more.
+pub(super) fn tag_of(bytes: &[u8]) -> [u8; 8] {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
+    for chunk in bytes.chunks(8) {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x0000_0100_0000_01b3);
+        hash ^= hash >> 32;
+    }
+    hash.to_be_bytes()
+}
