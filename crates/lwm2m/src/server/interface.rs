@@ -181,51 +181,45 @@ impl Server {
             check_content_format(request)?;
             Some(objects_of(request, &mut parameters)?)
         };
-        let Some(registered) = self.devices.get_mut(key).and_then(|device| device.registration.as_mut())
-        else {
-            return Err(Refused::new(Code::NOT_FOUND, "not registered"));
-        };
-        parameters.check_binding(registered.registration.version)?;
-        let timer = registered.timer.take();
-        let before = registered.registration.clone();
+        let remote = self.sessions.get(&peer).map(|session| session.remote);
+        let Some(device) = self.devices.get_mut(key) else { return Err(not_registered()) };
+        let Some(registered) = device.registration.as_mut() else { return Err(not_registered()) };
+        let registration = &mut registered.registration;
+        parameters.check_binding(registration.version)?;
+        let (from, lived) = (registration.link, registration.lifetime);
+        let mut changed = apply(registration, parameters, objects);
+        changed |= replace(&mut registration.link, peer);
+        changed |= replace(&mut registration.remote, remote);
+        let shortened = registration.lifetime < lived;
         registered.heard = now;
         registered.connected = true;
-        apply(&mut registered.registration, parameters, objects);
-        registered.registration.link = peer;
-        let lifetime = registered.registration.lifetime;
-        if let Some(timer) = timer {
-            self.timers.cancel(timer);
-        }
-        let timer = self.set_lifetime(key, lifetime, now);
-        self.finish_update(key, before, peer, timer, now);
-        Ok(Response::new(Code::CHANGED))
-    }
-
-    fn finish_update(
-        &mut self,
-        key: DeviceKey,
-        before: Registration,
-        peer: Link,
-        timer: Option<machine::TimerId>,
-        now: Instant,
-    ) {
-        let remote = self.sessions.get(&peer).map(|session| session.remote);
-        let moved = before.link != peer;
-        if moved {
-            self.devices.relink(key, before.link, peer);
-        }
-        let Some(device) = self.devices.get_mut(key) else { return };
-        let Some(registered) = device.registration.as_mut() else { return };
-        registered.timer = timer;
-        registered.registration.remote = remote;
-        let changed = registered.registration != before;
         let registration = changed.then(|| Box::new(registered.registration.clone()));
         let endpoint = device.endpoint.clone();
         self.emit(Event::Updated { endpoint, registration });
-        if moved {
-            self.move_link(key, before.link, peer, now);
+        if shortened {
+            self.restart_lifetime(key, now);
+        }
+        if from != peer {
+            self.devices.relink(key, from, peer);
+            self.move_link(key, from, peer, now);
         }
         self.upgrade_contacted(key, now);
+        Ok(Response::new(Code::CHANGED))
+    }
+
+    /// The lifetime became shorter: the timer that is set would fire too late. One that fires too early is
+    /// set anew when it does.
+    fn restart_lifetime(&mut self, key: DeviceKey, now: Instant) {
+        let Some(device) = self.devices.get_mut(key) else { return };
+        let Some(registered) = device.registration.as_mut() else { return };
+        let lifetime = registered.registration.lifetime;
+        if let Some(timer) = registered.timer.take() {
+            self.timers.cancel(timer);
+        }
+        let timer = self.set_lifetime(key, lifetime, now);
+        if let Some(registered) = self.devices.get_mut(key).and_then(|device| device.registration.as_mut()) {
+            registered.timer = timer;
+        }
     }
 
     fn deregister(&mut self, peer: Link, location: &[u8], now: Instant) -> Result<Response, Refused> {
@@ -238,17 +232,16 @@ impl Server {
     /// The device of a location, if this peer may use it: the same identity, or without DTLS the same
     /// address. A location that was guessed looks like one that does not exist.
     fn find_own(&self, peer: Link, location: &[u8]) -> Result<DeviceKey, Refused> {
-        let unknown = || Refused::new(Code::NOT_FOUND, "not registered");
-        let location = core::str::from_utf8(location).map_err(|_| unknown())?;
-        let key = self.devices.by_location(location).ok_or_else(unknown)?;
+        let location = core::str::from_utf8(location).map_err(|_| not_registered())?;
+        let key = self.devices.by_location(location).ok_or_else(not_registered)?;
         let registration = self.devices.get(key).and_then(|device| device.registration.as_ref());
-        let registration = &registration.ok_or_else(unknown)?.registration;
+        let registration = &registration.ok_or_else(not_registered)?.registration;
         let own = match (&registration.identity, self.sessions.get(&peer)) {
             (Some(identity), Some(session)) => **identity == *session.identity,
             (None, None) => registration.link == peer,
             _ => false,
         };
-        if own { Ok(key) } else { Err(unknown()) }
+        if own { Ok(key) } else { Err(not_registered()) }
     }
 
     /// Ends a registration and everything that needs it.
@@ -338,28 +331,32 @@ fn objects_of(request: &Request, parameters: &mut Parameters) -> Result<ObjectLi
     Ok(objects)
 }
 
-/// What an Update says replaces what was there (reg_15: the object list as a whole).
-fn apply(registration: &mut Registration, parameters: Parameters, objects: Option<ObjectList>) {
-    if let Some(lifetime) = parameters.lifetime {
-        registration.lifetime = lifetime;
-    }
-    if let Some(binding) = parameters.binding {
-        registration.binding = binding;
-    }
-    if let Some(queue_mode) = parameters.queue_mode {
-        registration.queue_mode = queue_mode;
-    }
-    if parameters.sms.is_some() {
-        registration.sms = parameters.sms;
-    }
-    if let Some(objects) = objects {
-        registration.objects = objects;
-    }
+fn not_registered() -> Refused {
+    Refused::new(Code::NOT_FOUND, "not registered")
+}
+
+/// What an Update says replaces what was there (reg_15: the object list as a whole); whether it differs.
+fn apply(registration: &mut Registration, parameters: Parameters, objects: Option<ObjectList>) -> bool {
+    let mut changed =
+        parameters.lifetime.is_some_and(|lifetime| replace(&mut registration.lifetime, lifetime));
+    changed |= parameters.binding.is_some_and(|binding| replace(&mut registration.binding, binding));
+    changed |= parameters.queue_mode.is_some_and(|queue| replace(&mut registration.queue_mode, queue));
+    changed |= parameters.sms.is_some_and(|sms| replace(&mut registration.sms, Some(sms)));
+    changed |= objects.is_some_and(|objects| replace(&mut registration.objects, objects));
     for oddity in parameters.oddities {
         if !registration.oddities.contains(&oddity) {
             registration.oddities.push(oddity);
+            changed = true;
         }
     }
+    changed
+}
+
+/// Whether this changed the value.
+fn replace<T: PartialEq>(slot: &mut T, value: T) -> bool {
+    let changed = *slot != value;
+    *slot = value;
+    changed
 }
 
 /// RFC 6690 section 4: what a stranger may know.
