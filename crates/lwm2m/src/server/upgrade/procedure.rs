@@ -5,10 +5,10 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use firmware::upgrade::{Outcome, Stage, UpdateResult, UpdateState};
+use firmware::upgrade::{Outcome, Stage, UpdateState};
 use machine::{Instant, Link};
 
-use super::state::{Download, Install, Intent, Observation, Step, View};
+use super::state::{Download, Install, Observation, Step, View};
 use super::{Action, Answer, Facts, UpgradeEvent, UpgradePlan, UpgradeRecord, Warning};
 
 /// The upgrade of one device.
@@ -78,25 +78,8 @@ impl Procedure {
             view: View::default(),
             knows_device: false,
             observation,
-            download: Download {
-                due: record.offers == 0,
-                began: false,
-                result_before: UpdateResult::INITIAL,
-                offered_at: now,
-                drops: 0,
-                push_lost: false,
-                refused: None,
-            },
-            install: Install {
-                intent: Intent::None,
-                executed,
-                executed_at: now,
-                result_before: UpdateResult::INITIAL,
-                came_back: false,
-                settled_at: now,
-                refused: None,
-                pending: None,
-            },
+            download: Download::new(record.offers == 0, now),
+            install: Install::new(executed, now),
             outcome: None,
             facts: Facts { version_before: record.version_before.clone(), ..Facts::default() },
             actions: VecDeque::new(),

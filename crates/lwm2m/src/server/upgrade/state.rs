@@ -95,3 +95,34 @@ pub(super) enum Intent {
     /// Durable and not used yet.
     Durable,
 }
+
+impl Download {
+    /// No offer was made in this run of the server.
+    pub(super) const fn new(due: bool, now: Instant) -> Self {
+        Self {
+            due,
+            began: false,
+            result_before: UpdateResult::INITIAL,
+            offered_at: now,
+            drops: 0,
+            push_lost: false,
+            refused: None,
+        }
+    }
+}
+
+impl Install {
+    /// `executed`: the order may have been sent before a restart of the server.
+    pub(super) const fn new(executed: bool, now: Instant) -> Self {
+        Self {
+            intent: Intent::None,
+            executed,
+            executed_at: now,
+            result_before: UpdateResult::INITIAL,
+            came_back: false,
+            settled_at: now,
+            refused: None,
+            pending: None,
+        }
+    }
+}
