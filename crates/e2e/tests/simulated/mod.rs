@@ -186,7 +186,7 @@ impl Fleet {
             let Some((_, event)) = self.world.next_event(deadline) else { return };
             let Happened::Server(event) = event else { continue };
             self.log.push(format!("{} {event:?}", self.world.now()));
-            if let Event::Upgrade { id, event, .. } = event {
+            if let Event::Upgrade { id, event, .. } = *event {
                 match event {
                     UpgradeEvent::IntentWanted { .. } => {
                         self.command(|server, now| server.intent_durable(id, now));
@@ -217,7 +217,7 @@ enum Node {
 
 enum Happened {
     Module,
-    Server(Event),
+    Server(Box<Event>),
 }
 
 impl Machine for Node {
@@ -248,7 +248,7 @@ impl Machine for Node {
     fn poll_event(&mut self) -> Option<Happened> {
         match self {
             Self::Module(stack) => stack.poll_event().map(|_| Happened::Module),
-            Self::Server(stack) => stack.poll_event().map(Happened::Server),
+            Self::Server(stack) => stack.poll_event().map(|event| Happened::Server(Box::new(event))),
         }
     }
 
