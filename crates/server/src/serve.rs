@@ -97,10 +97,6 @@ fn announce(ports: &Ports, file: Option<&Path>) -> Result<(), ServeError> {
         [] => "off".to_owned(),
         addresses => addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
-    tracing::info!(
-        http = %ports.http, coaps = list(&ports.coaps), coap = list(&ports.coap),
-        "ready: API and its description at http://{}/docs", ports.http
-    );
     if let Some(file) = file {
         let text =
             serde_json::to_string(ports).map_err(std::io::Error::from).map_err(ServeError::PortsFile)?;
@@ -110,6 +106,10 @@ fn announce(ports: &Ports, file: Option<&Path>) -> Result<(), ServeError> {
             .and_then(|()| std::fs::rename(&partial, file))
             .map_err(ServeError::PortsFile)?;
     }
+    tracing::info!(
+        http = %ports.http, coaps = list(&ports.coaps), coap = list(&ports.coap),
+        "ready: API and its description at http://{}/docs", ports.http
+    );
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use devices::{AddDevice, AddedDevice, Device, Security};
-pub use packages::Package;
+pub use packages::{Image, Package};
 pub use problem::Problem;
 pub use upgrades::{Delivery, EventKind, Outcome, StartUpgrade, Transfer, Upgrade, UpgradeEvent};
 

@@ -6,6 +6,12 @@ use utoipa::ToSchema;
 use crate::size::ByteCount;
 use crate::store::packages as row;
 
+/// A firmware image, as it is.
+#[derive(ToSchema, Debug)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "describes a body that is streamed and never held as a value")]
+pub struct Image(Vec<u8>);
+
 /// An uploaded package.
 #[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
 pub struct Package {

@@ -67,12 +67,7 @@ pub const KEYS: &[Key] = &[
         "The name or address under which devices reach this server; stands in the download addresses of\n\
          upgrades by PULL. Needed for those unless the address to listen on is a single one.",
     ),
-    key(
-        "lwm2m.shards",
-        "1",
-        "Threads that serve devices, 1 to 64; 0 means one for each processor. With several, devices that\n\
-         download on a DTLS session of their own may have to try again.",
-    ),
+    key("lwm2m.shards", "0", "Threads that serve devices, 1 to 64; 0 means one for each processor."),
     key(
         "lwm2m.allow_short_keys",
         "false",

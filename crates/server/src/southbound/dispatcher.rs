@@ -17,7 +17,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::SouthboundError;
 use super::index;
 use super::presence::Presence;
-use super::running::{Batch, Timeouts, Upgrades, upgrade_id};
+use super::running::{Batch, Timeouts, Told, Upgrades, upgrade_id};
 use super::shard::{Command, Fact, Report};
 use crate::app::{App, Order, ResumeError, Started, Transfer};
 use crate::store::StoreError;
@@ -35,8 +35,8 @@ type Written = (Batch, Result<(), StoreError>);
 pub struct Dispatcher {
     app: App,
     shards: Vec<Outbox>,
-    /// How many shards there will be.
-    count: usize,
+    /// How many shards there are.
+    count: u8,
     presence: Presence,
     upgrades: Upgrades,
     /// The write that is under way.
@@ -78,10 +78,10 @@ impl Dispatcher {
     /// Loads the upgrades that have not ended. Gives, for each shard, the commands that go on with them.
     pub async fn load(
         app: App,
-        count: usize,
+        count: u8,
         timeouts: Timeouts,
     ) -> Result<(Self, Vec<Vec<Command>>), SouthboundError> {
-        let mut upgrades = Upgrades::new(timeouts);
+        let mut upgrades = Upgrades::new(timeouts, count);
         let mut commands: Vec<Vec<Command>> = (0..count).map(|_| Vec::new()).collect();
         for upgrade in app.unfinished_upgrades().await? {
             let shard = home(upgrade.key, count);
@@ -89,9 +89,12 @@ impl Dispatcher {
             let key = upgrade.key;
             match app.resumed(upgrade.clone()).await {
                 Ok(started) => {
-                    let command = upgrades.add(started, shard, app.now());
-                    let cancel = canceled.then(|| Command::Cancel(upgrade_id(key)));
-                    commands[index(shard)].extend(command.into_iter().chain(cancel));
+                    let identity = identity(&app, &upgrade.endpoint);
+                    let told = upgrades.add(started, identity, shard, app.now())?;
+                    let cancel = canceled.then(|| (shard, Command::Cancel(upgrade_id(key))));
+                    for (shard, command) in told.into_iter().chain(cancel) {
+                        commands[index(shard)].push(command);
+                    }
                 }
                 Err(ResumeError::Image(error)) => {
                     tracing::error!(upgrade = upgrade.history_id(), %error, "an upgrade cannot go on");
@@ -102,7 +105,7 @@ impl Dispatcher {
         }
         let dispatcher = Self {
             app,
-            shards: Vec::with_capacity(count),
+            shards: Vec::with_capacity(index(count)),
             count,
             presence: Presence::default(),
             upgrades,
@@ -169,8 +172,11 @@ impl Dispatcher {
     fn start(&mut self, started: Started) {
         let upgrade = &started.upgrade;
         let shard = self.presence.shard(&upgrade.endpoint).unwrap_or_else(|| home(upgrade.key, self.count));
-        if let Some(command) = self.upgrades.add(started, shard, self.app.now()) {
-            self.send(shard, command);
+        let identity = identity(&self.app, &upgrade.endpoint);
+        match self.upgrades.add(started, identity, shard, self.app.now()) {
+            Ok(told) => self.tell(told),
+            // It is durable and taken up at the next start.
+            Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "an upgrade must wait"),
         }
     }
 
@@ -226,14 +232,11 @@ impl Dispatcher {
         };
         let now = self.app.now();
         let before = self.presence.registered(device.device_id.clone(), endpoint, shard, registration, now);
-        let moved = self.upgrades.moved(endpoint, shard);
-        let old = moved.as_ref().map(|(old, _)| *old);
-        for shard in [before, old.filter(|old| Some(*old) != before)].into_iter().flatten() {
-            self.send(shard, Command::Release(endpoint.to_owned()));
+        if let Some(before) = before {
+            self.send(before, Command::Release(endpoint.to_owned()));
         }
-        if let Some((_, start)) = moved {
-            self.send(shard, start);
-        }
+        let told = self.upgrades.moved(endpoint, shard);
+        self.tell(told);
         tracing::info!(endpoint, shard, "device registered");
     }
 
@@ -251,8 +254,15 @@ impl Dispatcher {
                 if let (Some(endpoint), Some(version)) = (self.upgrades.endpoint(key), &facts.version_after) {
                     self.presence.described(endpoint, Fact::FirmwareVersion, version.clone());
                 }
-                self.upgrades.finish(key, outcome, Some(&facts), now);
+                let told = self.upgrades.finish(key, outcome, Some(&facts), now);
+                self.tell(told);
             }
+        }
+    }
+
+    fn tell(&mut self, told: Vec<Told>) {
+        for (shard, command) in told {
+            self.send(shard, command);
         }
     }
 
@@ -335,8 +345,14 @@ impl Dispatcher {
 }
 
 /// Where an upgrade waits for a device that is not there.
-fn home(key: UpgradeKey, shards: usize) -> u8 {
-    u8::try_from(key.0.unsigned_abs() % shards.max(1) as u64).unwrap_or_default()
+fn home(key: UpgradeKey, shards: u8) -> u8 {
+    (key.0.unsigned_abs() % u64::from(shards.max(1))) as u8
+}
+
+/// The identity that a device proves.
+fn identity(app: &App, endpoint: &str) -> Option<Vec<u8>> {
+    let device = app.directory().by_endpoint(endpoint)?;
+    device.credential.as_ref().map(|(identity, _)| identity.clone().into_bytes())
 }
 
 fn ticks() -> Interval {

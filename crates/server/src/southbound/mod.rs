@@ -99,14 +99,14 @@ impl Southbound {
     ) -> Result<Running, SouthboundError> {
         let (reporter, reports) = Reporter::new(EVENTS);
         let timeouts = Timeouts::from(&config.upgrade);
-        let shards = self.sockets.len();
+        let shards = config.lwm2m.shards.get();
         let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), shards, timeouts).await?;
         let (stop, stopped) = watch::channel(false);
         let kinds: Vec<SocketKind> = std::iter::repeat_n(SocketKind::Secured, self.coaps.len())
             .chain(std::iter::repeat_n(SocketKind::Open, self.coap.len()))
             .collect();
         let starter = Starter { app: &app, kinds, reporter, stopped, clock: Clock::start() };
-        let mut threads = Vec::with_capacity(shards);
+        let mut threads = Vec::with_capacity(index(shards));
         for ((number, sockets), commands) in (0..).zip(self.sockets).zip(resumed) {
             let (sender, thread) = starter.start(number, sockets, commands)?;
             dispatcher.attach(sender);
@@ -192,7 +192,7 @@ impl Running {
     }
 }
 
-/// The number of a shard in a list of shards.
+/// The place of a shard in a list of shards.
 fn index(shard: u8) -> usize {
     usize::from(shard)
 }

@@ -10,6 +10,7 @@ use super::shard::Command;
 use crate::app::{Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
+use crate::secrets::{NoRandomness, hex, random};
 use crate::store::upgrade_events::UpgradeEvent;
 use crate::store::upgrades::{End, Progress, UpgradeKey};
 
@@ -30,6 +31,8 @@ impl From<&config::Upgrade> for Timeouts {
 #[derive(Debug)]
 pub struct Upgrades {
     timeouts: Timeouts,
+    /// How many shards there are.
+    shards: u8,
     running: BTreeMap<UpgradeKey, Run>,
     by_endpoint: HashMap<String, UpgradeKey>,
     /// What is to be stored next, by upgrade; bounded by the upgrades that run, each with the events since
@@ -42,9 +45,11 @@ pub struct Upgrades {
 #[derive(Debug)]
 struct Run {
     endpoint: String,
+    /// Who may fetch the image, on any shard.
+    identity: Option<Vec<u8>>,
     id: String,
     plan: UpgradePlan,
-    record: Option<UpgradeRecord>,
+    record: UpgradeRecord,
     progress: Progress,
     /// The shard that carries it out; what others say about it is old.
     shard: u8,
@@ -57,14 +62,21 @@ pub struct Batch {
     pub intents: Vec<UpgradeKey>,
 }
 
+/// A command and the shard that it is for.
+pub type Told = (u8, Command);
+
+/// 128 random bits name an image, so that nobody can guess its path (SECURITY rule p12).
+const TOKEN_LENGTH: usize = 16;
+
 /// Most events of one upgrade that wait for a write; later ones of a device that goes round in circles
 /// are left out of the history, while its state is always stored.
 const MOST_EVENTS: usize = 256;
 
 impl Upgrades {
-    pub fn new(timeouts: Timeouts) -> Self {
+    pub fn new(timeouts: Timeouts, shards: u8) -> Self {
         Self {
             timeouts,
+            shards,
             running: BTreeMap::new(),
             by_endpoint: HashMap::new(),
             changes: BTreeMap::new(),
@@ -72,30 +84,59 @@ impl Upgrades {
         }
     }
 
-    /// Takes an upgrade on, at this shard. Gives the command that starts it there, or nothing if its
-    /// record cannot be read: then it has ended.
-    pub fn add(&mut self, started: Started, shard: u8, now: Moment) -> Option<Command> {
+    /// Takes an upgrade on, at this shard. Gives the commands for it, none if its record cannot be read:
+    /// then it has ended.
+    ///
+    /// # Errors
+    /// The system has no randomness for the path of the image.
+    pub fn add(
+        &mut self,
+        started: Started,
+        identity: Option<Vec<u8>>,
+        shard: u8,
+        now: Moment,
+    ) -> Result<Vec<Told>, NoRandomness> {
         let key = started.upgrade.key;
         let stored = started.upgrade.progress.record.clone();
+        let parsed = stored.as_deref().map(|stored| std::str::from_utf8(stored).ok()?.parse().ok());
+        let fresh = UpgradeRecord::new(&hex(&random::<TOKEN_LENGTH>()?));
         let run = Run {
             endpoint: started.upgrade.endpoint.clone(),
+            identity,
             id: started.upgrade.history_id(),
             progress: started.upgrade.progress.clone(),
             plan: plan(started, self.timeouts),
-            record: None,
+            record: parsed.clone().flatten().unwrap_or(fresh),
             shard,
         };
         self.by_endpoint.insert(run.endpoint.clone(), key);
         self.running.insert(key, run);
-        if let Some(stored) = stored {
-            let Some(record) = std::str::from_utf8(&stored).ok().and_then(|text| text.parse().ok()) else {
+        match parsed {
+            Some(None) => {
                 self.finish(key, Outcome::Failed(Cause::RecordDamaged), None, now);
-                return None;
-            };
-            self.event(key, "resumed", now, "The server was restarted and goes on.".to_owned());
-            self.running.get_mut(&key)?.record = Some(record);
+                return Ok(Vec::new());
+            }
+            Some(Some(_)) => {
+                self.event(key, "resumed", now, "The server was restarted and goes on.".to_owned());
+            }
+            None => {}
         }
-        self.start_command(key)
+        // The image first: the device may fetch it on a session that another shard has.
+        let mut told = self.elsewhere(key, |run| Command::Publish {
+            token: run.record.token.clone(),
+            identity: run.identity.clone(),
+            bytes: run.plan.package.bytes.clone(),
+        });
+        told.extend(self.start_command(key));
+        Ok(told)
+    }
+
+    /// A command about the image for all shards but the one that carries the upgrade out.
+    fn elsewhere(&self, key: UpgradeKey, command: impl Fn(&Run) -> Command) -> Vec<Told> {
+        let Some(run) = self.running.get(&key).filter(|run| run.plan.delivery == Delivery::Pull) else {
+            return Vec::new();
+        };
+        (0..self.shards).filter(|shard| *shard != run.shard).map(|shard| (shard, command(run))).collect()
     }
 
     /// Ends an upgrade that cannot go on because its image is gone.
@@ -121,23 +162,33 @@ impl Upgrades {
         self.changes.insert(upgrade.key, change);
     }
 
-    fn start_command(&self, key: UpgradeKey) -> Option<Command> {
+    fn start_command(&self, key: UpgradeKey) -> Option<Told> {
         let run = self.running.get(&key)?;
-        Some(Command::Start {
+        let command = Command::Start {
             id: upgrade_id(key),
             endpoint: run.endpoint.clone(),
             plan: Box::new(run.plan.clone()),
-            record: run.record.clone().map(Box::new),
-        })
+            record: Box::new(run.record.clone()),
+        };
+        Some((run.shard, command))
     }
 
-    /// The device of an upgrade is at this shard now. If the upgrade was elsewhere, gives that shard and the
-    /// command that starts it here.
-    pub fn moved(&mut self, endpoint: &str, shard: u8) -> Option<(u8, Command)> {
-        let key = *self.by_endpoint.get(endpoint)?;
-        let run = self.running.get_mut(&key).filter(|run| run.shard != shard)?;
+    /// The device of an upgrade is at this shard now. If the upgrade was elsewhere, gives the commands that
+    /// carry it on here; the first releases it there.
+    pub fn moved(&mut self, endpoint: &str, shard: u8) -> Vec<Told> {
+        let Some(key) = self.by_endpoint.get(endpoint).copied() else { return Vec::new() };
+        let Some(run) = self.running.get_mut(&key).filter(|run| run.shard != shard) else {
+            return Vec::new();
+        };
         let before = std::mem::replace(&mut run.shard, shard);
-        Some((before, self.start_command(key)?))
+        let mut told = vec![(before, Command::Release(endpoint.to_owned()))];
+        if run.plan.delivery == Delivery::Pull {
+            let (token, identity) = (run.record.token.clone(), run.identity.clone());
+            let bytes = run.plan.package.bytes.clone();
+            told.push((before, Command::Publish { token, identity, bytes }));
+        }
+        told.extend(self.start_command(key));
+        told
     }
 
     /// The shard of an upgrade that runs.
@@ -157,9 +208,19 @@ impl Upgrades {
         if stage != Stage::Waiting {
             run.progress.started_at.get_or_insert(now.0);
         }
+        let before = (run.progress.stage.clone(), run.progress.attempt, run.progress.last_event);
         stage.code().clone_into(&mut run.progress.stage);
         let version = record.version_before.clone();
         self.recorded(key, record);
+        // The same stage with a newer record is nothing new for people.
+        let created = 1;
+        if let Some(run) = self.running.get(&key)
+            && before.2 > created
+            && (before.0.as_str(), before.1) == (stage.code(), run.progress.attempt)
+        {
+            self.change(key);
+            return;
+        }
         let detail = match (stage, version) {
             (Stage::Offering, Some(version)) => format!("{} The device runs {version}.", sentence(stage)),
             _ => sentence(stage).to_owned(),
@@ -183,7 +244,7 @@ impl Upgrades {
             run.progress.version_before.clone_from(&record.version_before);
         }
         run.progress.record = Some(record.to_string().into_bytes());
-        run.record = Some(record);
+        run.record = record;
     }
 
     /// Something happened that does not change the record.
@@ -218,9 +279,16 @@ impl Upgrades {
         Some(change)
     }
 
-    /// The upgrade is over.
-    pub fn finish(&mut self, key: UpgradeKey, outcome: Outcome, facts: Option<&Facts>, now: Moment) {
-        let Some(run) = self.running.get_mut(&key) else { return };
+    /// The upgrade is over. Gives the commands that take its image back.
+    pub fn finish(
+        &mut self,
+        key: UpgradeKey,
+        outcome: Outcome,
+        facts: Option<&Facts>,
+        now: Moment,
+    ) -> Vec<Told> {
+        let withdrawn = self.elsewhere(key, |run| Command::Withdraw(run.record.token.clone()));
+        let Some(run) = self.running.get_mut(&key) else { return withdrawn };
         if let Some(facts) = facts {
             let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
             run.progress.version_after.clone_from(&facts.version_after);
@@ -247,6 +315,7 @@ impl Upgrades {
         if let Some(run) = self.running.remove(&key) {
             self.by_endpoint.remove(&run.endpoint);
         }
+        withdrawn
     }
 
     /// What is to be stored now; empty if nothing has changed.

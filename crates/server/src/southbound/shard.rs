@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use lwm2m::object::device::{FIRMWARE_VERSION, MANUFACTURER, MODEL};
 use lwm2m::path::Path;
@@ -16,7 +17,11 @@ use tokio::sync::mpsc::error::TrySendError;
 #[derive(Debug)]
 pub enum Command {
     /// Carry this upgrade out.
-    Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Option<Box<UpgradeRecord>> },
+    Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Box<UpgradeRecord> },
+    /// Serve the image of an upgrade that another shard carries out.
+    Publish { token: String, identity: Option<Vec<u8>>, bytes: Arc<[u8]> },
+    /// Serve it no more.
+    Withdraw(String),
     /// The intent to install is durable.
     IntentDurable(UpgradeId),
     /// Cancel this upgrade.
@@ -137,11 +142,14 @@ impl Commanded for Shard {
         self.now = now;
         match command {
             Command::Start { id, endpoint, plan, record } => {
-                let record = record.map(|record| *record);
-                if let Err(error) = self.server.start_upgrade(id, &endpoint, *plan, record, now) {
+                if let Err(error) = self.server.start_upgrade(id, &endpoint, *plan, Some(*record), now) {
                     self.reports.push_back(Report::NotStarted(id, error));
                 }
             }
+            Command::Publish { token, identity, bytes } => {
+                self.server.publish_image(&token, identity.as_deref(), bytes);
+            }
+            Command::Withdraw(token) => self.server.withdraw_image(&token),
             Command::IntentDurable(id) => self.server.intent_durable(id, now),
             Command::Cancel(id) => self.server.cancel_upgrade(id, now),
             Command::Release(endpoint) => self.server.release(&endpoint, now),

@@ -42,7 +42,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Uploads a package: the file is the body, as it is.
 #[utoipa::path(
     post, path = "/api/v1/packages", tag = "packages", operation_id = "uploadPackage", params(Parameters),
-    request_body(content_type = "application/octet-stream", content = inline(Vec<u8>)),
+    request_body(content_type = "application/octet-stream", content = inline(api::Image)),
     responses(
         (status = 201, body = api::Package),
         (status = 408, description = "Nothing came for 30 seconds", body = api::Problem),
