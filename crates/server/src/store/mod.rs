@@ -1,9 +1,9 @@
 //! What must survive: one SQLite database, and the images beside it.
 //!
-//! Everything that changes goes through one [`writer`], which puts many changes into one transaction and
+//! Everything that changes goes through one `writer`, which puts many changes into one transaction and
 //! answers each after the commit. Readers have connections of their own. One file per aggregate holds plain
 //! functions over a connection; each query is one text that SQLite and PostgreSQL both understand. What
-//! only SQLite needs is in [`dialect`].
+//! only SQLite needs is in `dialect`.
 
 pub mod credentials;
 pub mod devices;
