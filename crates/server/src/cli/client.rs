@@ -79,7 +79,9 @@ impl Client {
             .agent
             .post(self.url(path))
             .header("content-type", "application/octet-stream")
-            .header("content-length", length.to_string());
+            .header("content-length", length.to_string())
+            // The server may refuse before the file is sent.
+            .header("expect", "100-continue");
         self.read(request.send(SendBody::from_owned_reader(file)))
     }
 

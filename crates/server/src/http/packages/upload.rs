@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt;
@@ -54,11 +54,33 @@ const IDLE: Duration = Duration::from_secs(30);
 )]
 pub async fn upload(
     State(context): State<Context>,
-    Queried(parameters): Queried<Parameters>,
+    parameters: Result<Queried<Parameters>, Problem>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<api::Package>), Problem> {
-    check_type(&headers)?;
+    let mut pieces = body.into_data_stream();
+    let upload = match begin(&context, parameters, &headers) {
+        Ok(upload) => upload,
+        Err(problem) => {
+            // Who asked before sending has sent nothing yet.
+            if !headers.contains_key(header::EXPECT) {
+                drain(&mut pieces).await;
+            }
+            return Err(problem);
+        }
+    };
+    let upload = receive(upload, &mut pieces).await?;
+    let package = context.app.finish_upload(upload).await.map_err(|error| problem(&error))?;
+    Ok((StatusCode::CREATED, Json(package.into())))
+}
+
+fn begin(
+    context: &Context,
+    parameters: Result<Queried<Parameters>, Problem>,
+    headers: &HeaderMap,
+) -> Result<Upload, Problem> {
+    let Queried(parameters) = parameters?;
+    check_type(headers)?;
     let announced = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|value| value.to_str().ok()?.parse().ok())
@@ -71,10 +93,7 @@ pub async fn upload(
         version: parameters.version,
         source_version: parameters.source_version,
     };
-    let upload = context.app.begin_upload(text, announced).map_err(|error| problem(&error))?;
-    let upload = receive(upload, body).await?;
-    let package = context.app.finish_upload(upload).await.map_err(|error| problem(&error))?;
-    Ok((StatusCode::CREATED, Json(package.into())))
+    context.app.begin_upload(text, announced).map_err(|error| problem(&error))
 }
 
 /// Also keeps forms of other web pages out, which cannot send this type.
@@ -91,11 +110,7 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// How much of a refused body is still read, so that the client gets to read the answer.
-const DRAINED: u64 = 64 << 20;
-
-async fn receive(mut upload: Upload, body: Body) -> Result<Upload, Problem> {
-    let mut pieces = body.into_data_stream();
+async fn receive(mut upload: Upload, pieces: &mut BodyDataStream) -> Result<Upload, Problem> {
     loop {
         let piece = match tokio::time::timeout(IDLE, pieces.next()).await {
             Err(_) => return Err(cut(StatusCode::REQUEST_TIMEOUT, "nothing came for 30 seconds")),
@@ -108,15 +123,22 @@ async fn receive(mut upload: Upload, body: Body) -> Result<Upload, Problem> {
         upload = match write(upload, piece).await {
             Ok(upload) => upload,
             Err(error) => {
-                let mut drained = 0;
-                while drained < DRAINED
-                    && let Ok(Some(Ok(piece))) = tokio::time::timeout(IDLE, pieces.next()).await
-                {
-                    drained += piece.len() as u64;
-                }
+                drain(pieces).await;
                 return Err(problem(&error));
             }
         };
+    }
+}
+
+/// How much of a refused body is still read, so that a client that sends before it reads gets the answer.
+const DRAINED: u64 = 64 << 20;
+
+async fn drain(pieces: &mut BodyDataStream) {
+    let mut drained = 0;
+    while drained < DRAINED
+        && let Ok(Some(Ok(piece))) = tokio::time::timeout(IDLE, pieces.next()).await
+    {
+        drained += piece.len() as u64;
     }
 }
 
