@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -54,6 +55,10 @@ pub struct RunArguments {
     /// Makes loss and waits the same in every run.
     #[arg(long)]
     pub(super) seed: Option<u64>,
+    /// How long the module waits before it repeats a message, in seconds (ACK_TIMEOUT of CoAP); the times
+    /// after which it gives up follow in proportion.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = parse_ack_timeout)]
+    pub(super) ack_timeout: Duration,
     /// Download on a session of its own to the host of the package URI, not on the registration's.
     #[arg(long)]
     pub(super) separate_download: bool,
@@ -81,6 +86,11 @@ fn parse_loss(text: &str) -> Result<f64, String> {
     loss.ok_or_else(|| String::from("the loss has to be a number from 0.0 to 0.99"))
 }
 
+fn parse_ack_timeout(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| (0.01..=60.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| String::from("it has to be from 0.01 to 60 seconds"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +100,14 @@ mod tests {
         assert_eq!(parse_loss("0.2"), Ok(0.2));
         for text in ["1.0", "-0.1", "20", "NaN", "much"] {
             assert!(parse_loss(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn repetitions_can_be_hurried_but_never_become_a_flood() {
+        assert_eq!(parse_ack_timeout("0.05"), Ok(Duration::from_millis(50)));
+        for text in ["0", "-1", "61", "NaN", "inf", "soon"] {
+            assert!(parse_ack_timeout(text).is_err(), "{text}");
         }
     }
 }

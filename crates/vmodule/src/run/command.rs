@@ -168,6 +168,7 @@ impl RunArguments {
         let account = ServerAccount { access, short_server_id: 1, lifetime: self.lifetime };
         let mut client = self.kind.configure(&self.imei, account);
         client.firmware.bytes_per_second = self.speed;
+        hurry(&mut client, self.ack_timeout);
         if self.lwm2m_1_1 {
             client.version = Version::V1_1;
         }
@@ -221,6 +222,16 @@ impl RunArguments {
         let mut shards = net::bind(&addresses, NonZeroU8::MIN, options)?;
         Ok(shards.pop().unwrap_or_default())
     }
+}
+
+/// RFC 7252 section 4.8.2 derives the times to give up from ACK_TIMEOUT; so do we. A block is never repeated
+/// for longer than usual, since the server has forgotten its message id by then.
+fn hurry(client: &mut client::Config, ack_timeout: Duration) {
+    let coap = &mut client.coap;
+    let factor = ack_timeout.as_secs_f64() / coap.ack_timeout.as_secs_f64();
+    coap.ack_timeout = ack_timeout;
+    coap.block_patience = coap.block_patience.mul_f64(factor.min(1.0));
+    coap.longest_block_wait = coap.longest_block_wait.mul_f64(factor);
 }
 
 /// Decides from the events whether the run is over.
