@@ -1,0 +1,130 @@
+//! The server and its command line.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use e2e::{Process, Program, binary, wait_until};
+use serde_json::Value;
+
+use super::{PATIENCE, Watch};
+
+/// `updraft serve` over one data folder.
+pub struct Server {
+    process: Process,
+    folder: PathBuf,
+    ports: Ports,
+}
+
+/// Chosen by the system at the first start, the same at every later one.
+#[derive(Clone, Copy)]
+struct Ports {
+    http: SocketAddr,
+    coaps: SocketAddr,
+}
+
+impl Server {
+    /// Starts it with a fresh data folder inside `folder`.
+    pub fn start(folder: &Path) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let process = serve(folder, Ports { http: any, coaps: any });
+        let mut server = Self { process, folder: folder.to_owned(), ports: Ports { http: any, coaps: any } };
+        server.wait_until_ready();
+        server
+    }
+
+    /// Where modules connect.
+    pub fn coaps(&self) -> SocketAddr {
+        self.ports.coaps
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Ends it as an operator does.
+    pub fn terminate(&mut self) {
+        let process = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &process]).status().expect("every system has kill");
+        assert!(sent.success());
+        let status = self.process.wait_for_end(PATIENCE).expect("it stops when it is told");
+        assert!(status.success(), "{status}");
+    }
+
+    /// Starts it again with the same data folder and ports.
+    pub fn restart(&mut self) {
+        self.process = serve(&self.folder, self.ports);
+        self.wait_until_ready();
+    }
+
+    /// Waits for a line in its log.
+    pub fn wait_for_log(&mut self, part: &str) -> String {
+        self.process.wait_for_line(part, PATIENCE).expect("it logs it")
+    }
+
+    /// What a command line answers.
+    pub fn answer(&self, arguments: &[&str]) -> Value {
+        let output = self.output(arguments);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "updraft {arguments:?}: {complaint}");
+        serde_json::from_slice(&output.stdout).expect("it is one line of JSON")
+    }
+
+    /// The exit code and the problem of a command line that is refused.
+    pub fn refusal(&self, arguments: &[&str]) -> (Option<i32>, Value) {
+        let output = self.output(arguments);
+        let problem = serde_json::from_slice(&output.stderr).expect("it is one line of JSON");
+        (output.status.code(), problem)
+    }
+
+    /// Starts to follow an upgrade.
+    pub fn watch(&self, id: &str) -> Watch {
+        Watch::start(&mut self.command(&["upgrade", "watch", id]))
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("every system has timeout")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("timeout");
+        command.arg(PATIENCE.as_secs().to_string()).arg(binary(Program::Updraft).expect("it was built"));
+        forget_environment(&mut command);
+        command.args(["--json", "--server", &format!("http://{}", self.ports.http)]).args(arguments);
+        command
+    }
+
+    fn wait_until_ready(&mut self) {
+        self.process.wait_for_line("ready", PATIENCE).expect("it starts");
+        let (file, process) = (self.folder.join("ports.json"), self.process.id());
+        let written = wait_until(PATIENCE, || {
+            let ports: Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
+            (ports["process"] == process).then_some(ports)
+        });
+        let ports = written.expect("it tells its ports");
+        let address = |text: &Value| text.as_str().and_then(|text| text.parse().ok()).expect("an address");
+        self.ports = Ports { http: address(&ports["http"]), coaps: address(&ports["coaps"][0]) };
+    }
+}
+
+fn serve(folder: &Path, ports: Ports) -> Process {
+    let mut command = Command::new(binary(Program::Updraft).expect("it was built"));
+    forget_environment(&mut command);
+    command.arg("serve").arg("--ports-file").arg(folder.join("ports.json"));
+    command.env("UPDRAFT_DATA_DIR", folder.join("data"));
+    command.env("UPDRAFT_HTTP__BIND", ports.http.to_string());
+    command.env("UPDRAFT_LWM2M__COAPS_BIND", ports.coaps.to_string());
+    // Refused handshakes and registrations are told on this level.
+    command.env("UPDRAFT_LOG__FILTER", "info,server=debug");
+    // Tests run on small disks too.
+    command.env("UPDRAFT_PACKAGES__RESERVE", "0");
+    Process::start("updraft", &mut command).expect("it starts")
+}
+
+/// What is set for this test, or for another server, is not meant for this one.
+fn forget_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("UPDRAFT_")) {
+        command.env_remove(name);
+    }
+}
