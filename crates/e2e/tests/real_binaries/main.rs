@@ -3,3 +3,4 @@
 
 mod rig;
 mod upgrade_both_ways;
+mod upgrade_server_killed;
