@@ -3,4 +3,5 @@
 
 mod rig;
 mod upgrade_both_ways;
+mod upgrade_module_killed;
 mod upgrade_server_killed;
