@@ -6,3 +6,4 @@ mod rig;
 mod upgrade_both_ways;
 mod upgrade_module_killed;
 mod upgrade_server_killed;
+mod upgrade_wrong_image;
