@@ -5,5 +5,6 @@ mod credentials;
 mod rig;
 mod upgrade_both_ways;
 mod upgrade_module_killed;
+mod upgrade_rebind;
 mod upgrade_server_killed;
 mod upgrade_wrong_image;
