@@ -4,6 +4,7 @@
 mod credentials;
 mod rig;
 mod upgrade_both_ways;
+mod upgrade_canceled;
 mod upgrade_module_killed;
 mod upgrade_rebind;
 mod upgrade_server_killed;
