@@ -11,7 +11,7 @@ use crate::store::{DataFolder, Limits};
 
 const KEY: &str = "e9891e446e07ba10519059db4ad9eb1b02c83d08dd80102982c27ec9e1bdebde";
 
-async fn start(folder: &Path) -> (App, mpsc::Receiver<Order>, Store) {
+pub(crate) async fn start(folder: &Path) -> (App, mpsc::Receiver<Order>, Store) {
     let config = Config::read(&Sources::default()).unwrap();
     let clock = WallClock::from_fn(|| Moment(1_767_225_600_000_000));
     let data = DataFolder::open(folder).unwrap();
@@ -28,7 +28,7 @@ async fn start(folder: &Path) -> (App, mpsc::Receiver<Order>, Store) {
     (app, orders, store)
 }
 
-fn device(endpoint: &str, identity: &str, key: &str) -> AddDevice {
+pub(crate) fn device(endpoint: &str, identity: &str, key: &str) -> AddDevice {
     let psk = Psk::from_text(key).unwrap();
     AddDevice {
         endpoint: endpoint.to_owned(),
@@ -37,17 +37,17 @@ fn device(endpoint: &str, identity: &str, key: &str) -> AddDevice {
     }
 }
 
-fn image(model: &str, version: &str, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn image(model: &str, version: &str, payload: &[u8]) -> Vec<u8> {
     let header =
         ImageHeader::describe(Model::new(model).unwrap(), Version::new(version).unwrap(), None, payload);
     [header.encode().as_slice(), payload].concat()
 }
 
-fn text(name: &str) -> PackageText {
+pub(crate) fn text(name: &str) -> PackageText {
     PackageText { name: name.to_owned(), file_name: "image.bin".to_owned(), ..PackageText::default() }
 }
 
-async fn upload(
+pub(crate) async fn upload(
     app: &App,
     text: PackageText,
     bytes: &[u8],
@@ -184,7 +184,7 @@ async fn a_raw_image_is_what_the_operator_says() {
     assert_eq!(&*app.image(&app.package(&package.id).await.unwrap().unwrap()).await.unwrap(), b"anything");
 }
 
-fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
+pub(crate) fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
     StartUpgrade {
         endpoint: endpoint.to_owned(),
         package: package.to_owned(),

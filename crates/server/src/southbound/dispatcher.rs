@@ -232,10 +232,10 @@ impl Dispatcher {
         };
         let now = self.app.now();
         let before = self.presence.registered(device.device_id.clone(), endpoint, shard, registration, now);
-        if let Some(before) = before {
+        let told = self.upgrades.moved(endpoint, shard);
+        if let Some(before) = before.filter(|before| told.first().is_none_or(|(old, _)| old != before)) {
             self.send(before, Command::Release(endpoint.to_owned()));
         }
-        let told = self.upgrades.moved(endpoint, shard);
         self.tell(told);
         tracing::info!(endpoint, shard, "device registered");
     }

@@ -196,3 +196,6 @@ impl Running {
 fn index(shard: u8) -> usize {
     usize::from(shard)
 }
+
+#[cfg(test)]
+mod tests;
