@@ -74,6 +74,9 @@ fn bench(options: &[&str]) -> Result<(), Failure> {
 }
 
 fn openapi() -> Result<(), Failure> {
-    let write = [("UPDRAFT_WRITE_OPENAPI", "1".into())];
-    tools::cargo_with(&["test", "--package", "server", "openapi"], &write)
+    let write = [("UPDATE_OPENAPI", "1".into())];
+    tools::cargo_with(
+        &["test", "--quiet", "--package", "server", "--lib", "the_committed_description"],
+        &write,
+    )
 }

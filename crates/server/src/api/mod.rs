@@ -13,7 +13,9 @@ use utoipa::ToSchema;
 pub use devices::{AddDevice, AddedDevice, Device, Security};
 pub use packages::{Image, Package};
 pub use problem::Problem;
-pub use upgrades::{Delivery, EventKind, Outcome, StartUpgrade, Transfer, Upgrade, UpgradeEvent};
+pub use upgrades::{
+    Delivery, EventKind, Outcome, StartUpgrade, Transfer, Upgrade, UpgradeEvent, UpgradeHistory,
+};
 
 /// One page of a list.
 #[derive(Serialize, Deserialize, ToSchema, Debug)]

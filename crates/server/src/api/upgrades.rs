@@ -174,6 +174,16 @@ impl Upgrade {
     }
 }
 
+/// An upgrade with its history.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+pub struct UpgradeHistory {
+    /// The upgrade.
+    #[serde(flatten)]
+    pub upgrade: Upgrade,
+    /// What happened to it, oldest first; the first thousand events.
+    pub history: Vec<UpgradeEvent>,
+}
+
 impl From<row::End> for Outcome {
     fn from(end: row::End) -> Self {
         Self {

@@ -10,6 +10,7 @@ use super::output::{Output, facts, moment, table};
 use crate::api;
 use crate::config::parse_duration;
 
+mod history;
 mod watch;
 
 /// Start and follow upgrades.
@@ -28,7 +29,7 @@ pub enum Upgrade {
         #[arg(long, value_name = "ENDPOINT")]
         device: Option<String>,
     },
-    /// Show one upgrade.
+    /// Show one upgrade and what happened when.
     Show {
         /// The id of the upgrade.
         id: String,
@@ -87,8 +88,10 @@ impl Upgrade {
                 Ok(())
             }
             Self::Show { id } => {
-                let upgrade: api::Upgrade = client.get(&path(id))?;
-                output.value(&upgrade, || shown(&upgrade));
+                let upgrade: api::UpgradeHistory = client.get(&path(id))?;
+                output.value(&upgrade, || {
+                    format!("{}\n\n{}", shown(&upgrade.upgrade), history::shown(&upgrade.history))
+                });
                 Ok(())
             }
             Self::Cancel { id } => {

@@ -11,7 +11,7 @@ fn the_committed_description_is_that_of_the_handlers() {
         std::fs::write(path, document()).unwrap();
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(committed == document(), "{path} is old; run the tests once with UPDATE_OPENAPI=1");
+    assert!(committed == document(), "{path} is old; write it anew with `cargo xtask openapi`");
 }
 
 #[test]

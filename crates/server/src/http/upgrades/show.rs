@@ -8,20 +8,28 @@ use crate::http::Context;
 use crate::http::problem::Problem;
 use crate::store::upgrades::Upgrade;
 
-/// Shows one upgrade.
+/// Shows one upgrade and what happened to it.
 #[utoipa::path(
     get, path = "/api/v1/upgrades/{id}", tag = "upgrades", operation_id = "showUpgrade",
     params(("id" = String, Path, description = "The history id, such as `d:urn:imei:015770000031766:20`")),
-    responses((status = 200, body = api::Upgrade), (status = 404, body = api::Problem))
+    responses((status = 200, body = api::UpgradeHistory), (status = 404, body = api::Problem))
 )]
 pub async fn show(
     State(context): State<Context>,
     Path(id): Path<String>,
-) -> Result<Json<api::Upgrade>, Problem> {
+) -> Result<Json<api::UpgradeHistory>, Problem> {
     let upgrade = find(&context, &id).await?;
+    let events = context.app.upgrade_events(upgrade.key, 0, LONGEST_HISTORY).await;
+    let events = events.map_err(|error| Problem::store("the history could not be read", &error))?;
     let transfer = context.app.feed().transfer(upgrade.key);
-    Ok(Json(api::Upgrade::new(upgrade, transfer)))
+    Ok(Json(api::UpgradeHistory {
+        upgrade: api::Upgrade::new(upgrade, transfer),
+        history: events.into_iter().map(api::UpgradeEvent::from).collect(),
+    }))
 }
+
+/// An upgrade that tries again for weeks has some hundreds; the stream has them all.
+const LONGEST_HISTORY: i64 = 1_000;
 
 /// The upgrade with this history id.
 pub(super) async fn find(context: &Context, id: &str) -> Result<Upgrade, Problem> {
