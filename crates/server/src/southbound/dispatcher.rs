@@ -155,7 +155,7 @@ impl Dispatcher {
                 // An upgrade of it would have kept it from being removed, but a shard may still wait for it.
                 let shard = self.presence.removed(&endpoint);
                 if let Some(shard) = shard {
-                    self.send(shard, Command::Release(endpoint));
+                    self.send(shard, Command::Remove(endpoint));
                 }
             }
             Order::Start(started) => self.start(*started),
@@ -196,7 +196,7 @@ impl Dispatcher {
                 if let Some(device) = self.app.directory().by_endpoint(&endpoint) {
                     let warning = format!("somebody at {remote} used its identity with another key");
                     tracing::info!(endpoint, %remote, "a handshake failed: the key is another one");
-                    self.presence.warned(device.device_id.clone(), &endpoint, warning, self.app.now());
+                    self.presence.warned(device.device_id.clone(), &endpoint, warning);
                 }
             }
         }
@@ -228,7 +228,7 @@ impl Dispatcher {
     fn registered(&mut self, shard: u8, endpoint: &str, registration: &Registration) {
         // Removed between its registration and now.
         let Some(device) = self.app.directory().by_endpoint(endpoint) else {
-            return self.send(shard, Command::Release(endpoint.to_owned()));
+            return self.send(shard, Command::Remove(endpoint.to_owned()));
         };
         let now = self.app.now();
         let before = self.presence.registered(device.device_id.clone(), endpoint, shard, registration, now);

@@ -80,13 +80,9 @@ impl Presence {
         }
     }
 
-    /// Something odd about a device, for its page.
-    pub fn warned(&mut self, device_id: String, endpoint: &str, warning: String, now: Moment) {
-        let state = &mut self.present(device_id, endpoint).state;
-        state.warning = Some(warning);
-        if state.last_seen_at == 0 {
-            state.last_seen_at = now.0;
-        }
+    /// Something odd about a device that it may not have done itself, for its page.
+    pub fn warned(&mut self, device_id: String, endpoint: &str, warning: String) {
+        self.present(device_id, endpoint).state.warning = Some(warning);
     }
 
     /// A device was removed. Gives the shard that has it.
@@ -133,10 +129,8 @@ fn describe(state: &mut DeviceState, registration: &Registration, now: Moment) {
         Duration::MAX => 0,
         lifetime => i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
     };
-    if !registration.oddities.is_empty() {
-        let texts: Vec<String> = registration.oddities.iter().map(ToString::to_string).collect();
-        state.warning = Some(texts.join("; "));
-    }
+    let texts: Vec<String> = registration.oddities.iter().map(ToString::to_string).collect();
+    state.warning = Some(texts.join("; ")).filter(|text| !text.is_empty());
 }
 
 /// Such as `coaps://192.0.2.7:40001`.

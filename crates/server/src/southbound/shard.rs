@@ -26,8 +26,10 @@ pub enum Command {
     IntentDurable(UpgradeId),
     /// Cancel this upgrade.
     Cancel(UpgradeId),
-    /// Forget this device: it was removed, or another shard has it.
+    /// Forget this device: another shard has it.
     Release(String),
+    /// Forget this device and end its session: it was removed (SECURITY rule k07).
+    Remove(String),
 }
 
 /// What a shard tells.
@@ -61,13 +63,21 @@ pub struct Shard {
     /// Readings under way: three for each device that has just registered.
     readings: BTreeMap<OperationId, Fact>,
     reports: VecDeque<Report>,
+    /// Sessions of devices that were removed; emptied after each command.
+    closing: VecDeque<Link>,
     /// The time of the last call, for readings that follow from events.
     now: Instant,
 }
 
 impl Shard {
     pub fn new(server: Server) -> Self {
-        Self { server, readings: BTreeMap::new(), reports: VecDeque::new(), now: Instant::ZERO }
+        Self {
+            server,
+            readings: BTreeMap::new(),
+            reports: VecDeque::new(),
+            closing: VecDeque::new(),
+            now: Instant::ZERO,
+        }
     }
 
     /// Turns events of the server into reports.
@@ -131,7 +141,8 @@ impl SessionMachine for Shard {
     }
 
     fn poll_session(&mut self) -> Option<SessionCommand> {
-        self.server.poll_session()
+        let close = self.closing.pop_front().map(SessionCommand::Close);
+        close.or_else(|| self.server.poll_session())
     }
 }
 
@@ -153,6 +164,11 @@ impl Commanded for Shard {
             Command::IntentDurable(id) => self.server.intent_durable(id, now),
             Command::Cancel(id) => self.server.cancel_upgrade(id, now),
             Command::Release(endpoint) => self.server.release(&endpoint, now),
+            Command::Remove(endpoint) => {
+                let link = self.server.registration(&endpoint).map(|registration| registration.link);
+                self.closing.extend(link.filter(|link| link.is_secured()));
+                self.server.release(&endpoint, now);
+            }
         }
     }
 }

@@ -314,8 +314,8 @@ async fn a_removed_device_is_released_and_a_wrong_key_is_shown() {
         tokio::task::yield_now().await;
     }
     rig.app.remove_device(ENDPOINT).await.unwrap();
-    assert!(matches!(rig.told(1).await, Command::Release(endpoint) if endpoint == ENDPOINT));
+    assert!(matches!(rig.told(1).await, Command::Remove(endpoint) if endpoint == ENDPOINT));
     // A registration that was on its way when the device was removed does not stay.
     rig.register(0).await;
-    assert!(matches!(rig.told(0).await, Command::Release(_)));
+    assert!(matches!(rig.told(0).await, Command::Remove(_)));
 }

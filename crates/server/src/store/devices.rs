@@ -125,7 +125,8 @@ pub async fn take_upgrade_number(connection: &mut AnyConnection, id: &str) -> sq
 /// Rows of one statement; 12 values each stays far below the limits of both engines.
 const ROWS: usize = 200;
 
-/// Writes what the protocol told of many devices; those that were removed meanwhile are left out.
+/// Writes what the protocol told of many devices; those that were removed meanwhile are left out. A device
+/// that was not heard itself (`last_seen_at` is 0) keeps what it said before.
 pub async fn write_states(
     connection: &mut AnyConnection,
     states: &[(String, DeviceState)],
@@ -144,14 +145,20 @@ pub async fn write_states(
              SELECT new.* FROM (VALUES {}) AS new \
              WHERE EXISTS (SELECT 1 FROM devices WHERE devices.id = new.column1) \
              ON CONFLICT (device_id) DO UPDATE SET registered = excluded.registered, \
-             address = excluded.address, secured = excluded.secured, \
-             lwm2m_version = excluded.lwm2m_version, lifetime_seconds = excluded.lifetime_seconds, \
+             address = CASE WHEN excluded.last_seen_at = 0 THEN device_states.address \
+             ELSE excluded.address END, \
+             secured = excluded.secured, \
+             lwm2m_version = CASE WHEN excluded.last_seen_at = 0 THEN device_states.lwm2m_version \
+             ELSE excluded.lwm2m_version END, \
+             lifetime_seconds = CASE WHEN excluded.last_seen_at = 0 THEN device_states.lifetime_seconds \
+             ELSE excluded.lifetime_seconds END, \
              manufacturer = COALESCE(excluded.manufacturer, device_states.manufacturer), \
              model = COALESCE(excluded.model, device_states.model), \
              firmware_version = COALESCE(excluded.firmware_version, device_states.firmware_version), \
              registered_at = COALESCE(excluded.registered_at, device_states.registered_at), \
-             last_seen_at = excluded.last_seen_at, \
-             warning = COALESCE(excluded.warning, device_states.warning)",
+             last_seen_at = CASE WHEN excluded.last_seen_at = 0 THEN device_states.last_seen_at \
+             ELSE excluded.last_seen_at END, \
+             warning = excluded.warning",
             values.join(", ")
         );
         let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);

@@ -111,6 +111,31 @@ async fn states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_ag
 }
 
 #[tokio::test]
+async fn a_warning_about_a_device_that_was_not_heard_keeps_what_it_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    add(&store, 1).await.unwrap();
+    let heard = DeviceState {
+        address: "coaps://192.0.2.7:1".to_owned(),
+        lwm2m_version: "1.0".to_owned(),
+        lifetime_seconds: 60,
+        registered_at: Some(1),
+        last_seen_at: 2,
+        ..DeviceState::default()
+    };
+    let warned = DeviceState { warning: Some("odd".to_owned()), ..DeviceState::default() };
+    for state in [heard.clone(), warned] {
+        let states = vec![(device(1).id, state)];
+        let write = store.write(move |connection| {
+            Box::pin(async move { Ok::<_, StoreError>(devices::write_states(connection, &states).await?) })
+        });
+        write.await.unwrap();
+    }
+    let stored = devices::by_endpoint(&mut store.read().await.unwrap(), &device(1).endpoint).await.unwrap();
+    assert_eq!(stored.unwrap().state, Some(DeviceState { warning: Some("odd".to_owned()), ..heard }));
+}
+
+#[tokio::test]
 async fn search_takes_every_letter_as_it_is() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
