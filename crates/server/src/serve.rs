@@ -50,6 +50,8 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     keep_memory_out_of_core_dumps();
+    // What the server writes is nobody else's business.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let clock = WallClock::system();
     let folder = DataFolder::open(&config.data_dir)?;
     let vault = open_vault(&folder, &config.key_file)?;

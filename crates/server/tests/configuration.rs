@@ -58,6 +58,19 @@ fn the_printed_template_can_be_used_as_it_is() {
 }
 
 #[test]
+fn what_the_server_writes_is_for_its_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    Server::start(&data).stop();
+    for file in process::files(&data) {
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{} can be read by others", file.display());
+    }
+}
+
+#[test]
 fn json_log_lines_are_json() {
     let folder = tempfile::tempdir().unwrap();
     let (status, log) = Server::start_with(&folder.path().join("data"), &["log.format=json"]).stop();

@@ -129,7 +129,7 @@ impl App {
         }
         let sealed =
             credential.as_ref().map(|(identity, psk)| self.seal(&device, identity, psk)).transpose()?;
-        let _in_order = self.inner.devices_change.lock().await;
+        let _in_order = self.inner.devices_change.read().await;
         let device = self.insert(device, sealed).await?;
         self.inner.directory.insert(Admitted {
             device_id: device.id.clone(),
@@ -205,7 +205,7 @@ impl App {
     /// # Errors
     /// There is none, it is being upgraded, or it cannot be removed.
     pub async fn remove_device(&self, endpoint: &str) -> Result<(), RemoveDeviceError> {
-        let _in_order = self.inner.devices_change.lock().await;
+        let _in_order = self.inner.devices_change.write().await;
         let wanted = endpoint.to_owned();
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {

@@ -13,7 +13,7 @@ mod upgrades;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, RwLock, mpsc};
 
 pub use devices::{AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
 pub use directory::{Admitted, Directory, Security};
@@ -103,8 +103,9 @@ struct Inner {
     feed: Feed,
     orders: mpsc::Sender<Order>,
     settings: Settings,
-    /// Held from the change of a device in the store to that of the directory, so that both go in one order.
-    devices_change: Mutex<()>,
+    /// Held from the change of a device in the store to that of the directory: shared while adding, so that
+    /// additions share commits, alone while removing, so that a device added again is not removed.
+    devices_change: RwLock<()>,
     /// Held while an image gets its row, so that an equal one of a failed upload is not removed under it.
     packages_change: Mutex<()>,
 }
@@ -134,7 +135,7 @@ impl App {
             feed: Feed::default(),
             orders,
             settings,
-            devices_change: Mutex::default(),
+            devices_change: RwLock::default(),
             packages_change: Mutex::default(),
         };
         let app = Self { inner: Arc::new(inner) };
