@@ -19,12 +19,8 @@ fn a_wrong_key_is_refused_and_shown_on_the_page_of_the_device() {
     assert_eq!(module.end(), GIVEN_UP);
     let line = rig.server.wait_for_log("the key is another one");
     assert!(line.contains(ENDPOINT), "{line}");
-    let warning = wait_until(PATIENCE, || {
-        let device = rig.device(ENDPOINT);
-        assert_eq!(device["registered"], false);
-        device["warning"].as_str().map(str::to_owned)
-    });
-    assert!(warning.is_some_and(|warning| warning.contains("with another key")));
+    assert!(warning(&rig).contains("with another key"));
+    assert_eq!(rig.device(ENDPOINT)["registered"], false);
 }
 
 #[test]
@@ -33,8 +29,8 @@ fn an_unknown_identity_is_refused_as_a_wrong_key_is() {
     let mut module = rig.module_of(OTHER_IMEI, "device.key", &["--give-up-after", "1"]);
     assert_eq!(module.event("session-failed")["cause"], "identity or key is not accepted");
     assert_eq!(module.end(), GIVEN_UP);
-    let line = rig.server.wait_for_log("a handshake was rejected");
-    assert!(line.contains(OTHER_ENDPOINT) && line.contains("UnknownIdentity"), "{line}");
+    let line = rig.server.wait_for_log("no device has the identity");
+    assert!(line.contains(OTHER_ENDPOINT) && line.contains("updraft device add"), "{line}");
 }
 
 #[test]
@@ -47,7 +43,14 @@ fn the_name_of_another_device_is_refused() {
     assert_eq!(module.end(), GIVEN_UP);
     let line = rig.server.wait_for_log("a registration was refused");
     assert!(line.contains(ENDPOINT) && line.contains(OTHER_ENDPOINT), "{line}");
+    assert!(warning(&rig).contains(OTHER_ENDPOINT));
     for endpoint in [ENDPOINT, OTHER_ENDPOINT] {
         assert_eq!(rig.device(endpoint)["registered"], false);
     }
+}
+
+/// The warning on the page of the device, once there is one.
+fn warning(rig: &Rig) -> String {
+    let warning = wait_until(PATIENCE, || rig.device(ENDPOINT)["warning"].as_str().map(str::to_owned));
+    warning.expect("the operator is warned")
 }

@@ -8,6 +8,7 @@ use net::KeySource;
 use zeroize::Zeroizing;
 
 use super::shard::{Report, ShardReporter};
+use super::strangers::Stranger;
 use crate::app::{Directory, Security};
 
 /// The directory of devices as a shard sees it.
@@ -61,9 +62,13 @@ impl KeySource for Admissions {
     fn rejected(&self, identity: &[u8], remote: SocketAddr, cause: dtls::Rejection) {
         tracing::debug!(identity = %identity.escape_ascii(), %remote, ?cause, "a handshake was rejected");
         // Only a device that exists has a page to show it on.
-        if let Some(device) = self.directory.by_identity(identity) {
-            self.reporter.mention(Report::KeyRejected { endpoint: device.endpoint.clone(), remote });
-        }
+        self.reporter.mention(match self.directory.by_identity(identity) {
+            Some(device) => Report::KeyRejected { endpoint: device.endpoint.clone(), remote },
+            None => {
+                let identity = identity.escape_ascii().to_string();
+                Report::IdentityUnknown(Stranger::Identity { identity, remote })
+            }
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lwm2m::server::upgrade::UpgradeEvent;
-use lwm2m::server::{Event, Registration};
+use lwm2m::server::{Event, Refusal, Registration};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -19,6 +19,7 @@ use super::index;
 use super::presence::Presence;
 use super::running::{Batch, Timeouts, Told, Upgrades, upgrade_id};
 use super::shard::{Command, Fact, Report};
+use super::strangers::{Stranger, Strangers};
 use crate::app::{App, Order, ResumeError, Started, Transfer};
 use crate::store::StoreError;
 use crate::store::upgrades::UpgradeKey;
@@ -38,6 +39,7 @@ pub struct Dispatcher {
     /// How many shards there are.
     count: u8,
     presence: Presence,
+    strangers: Strangers,
     upgrades: Upgrades,
     /// The write that is under way.
     writing: Option<JoinHandle<Written>>,
@@ -108,6 +110,7 @@ impl Dispatcher {
             shards: Vec::with_capacity(index(count)),
             count,
             presence: Presence::default(),
+            strangers: Strangers::default(),
             upgrades,
             writing: None,
             failed: None,
@@ -192,6 +195,7 @@ impl Dispatcher {
                     self.upgrades.event(key, "warning", self.app.now(), text);
                 }
             }
+            Report::IdentityUnknown(stranger) => self.strangers.knocked(stranger),
             Report::KeyRejected { endpoint, remote } => {
                 if let Some(device) = self.app.directory().by_endpoint(&endpoint) {
                     let warning = format!("somebody at {remote} used its identity with another key");
@@ -212,8 +216,7 @@ impl Dispatcher {
             }
             Event::Deregistered { endpoint, .. } => self.presence.gone(&endpoint, shard),
             Event::Refused { identity, endpoint, refusal } => {
-                let identity = identity.map(|identity| identity.escape_ascii().to_string());
-                tracing::debug!(identity, endpoint, %refusal, "a registration was refused");
+                self.refused(identity.as_deref(), endpoint.as_deref(), refusal);
             }
             Event::Upgrade { id, event, .. } => {
                 // What a shard says about an upgrade that it lost to another is old.
@@ -223,6 +226,21 @@ impl Dispatcher {
             }
             Event::OperationDone { .. } | Event::Notified { .. } | Event::ObservationEnded { .. } => {}
         }
+    }
+
+    fn refused(&mut self, identity: Option<&[u8]>, endpoint: Option<&str>, refusal: Refusal) {
+        let Some(identity) = identity else {
+            if refusal == Refusal::UnknownEndpoint {
+                self.strangers.knocked(Stranger::Endpoint(endpoint.unwrap_or_default().to_owned()));
+            }
+            return;
+        };
+        // It has the key, so it is one of ours with a wrong name, or was removed since its handshake.
+        let Some(device) = self.app.directory().by_identity(identity) else { return };
+        let claimed = endpoint.unwrap_or_default();
+        tracing::info!(endpoint = device.endpoint, claimed, %refusal, "a registration was refused");
+        let warning = format!("it was refused when it registered as {claimed:?}: {refusal}");
+        self.presence.warned(device.device_id.clone(), &device.endpoint, warning);
     }
 
     fn registered(&mut self, shard: u8, endpoint: &str, registration: &Registration) {
@@ -307,6 +325,9 @@ impl Dispatcher {
     }
 
     fn handle_tick(&mut self) {
+        if let Some((knocks, last)) = self.strangers.take() {
+            tracing::info!(knocks, "{last}");
+        }
         for outbox in &mut self.shards {
             outbox.flush();
         }

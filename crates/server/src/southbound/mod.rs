@@ -14,6 +14,7 @@ mod dispatcher;
 mod presence;
 mod running;
 mod shard;
+mod strangers;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -13,6 +13,8 @@ use net::Commanded;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::strangers::Stranger;
+
 /// What a shard is told.
 #[derive(Debug)]
 pub enum Command {
@@ -43,6 +45,8 @@ pub enum Report {
     NotStarted(UpgradeId, StartError),
     /// Somebody claimed the identity of this device and had another key.
     KeyRejected { endpoint: String, remote: SocketAddr },
+    /// Somebody claimed an identity that no device has.
+    IdentityUnknown(Stranger),
 }
 
 /// What is read from a device when it registers.
@@ -181,7 +185,9 @@ impl Report {
             Self::Event(Event::Registered { .. } | Event::Deregistered { .. }) | Self::NotStarted(..) => {
                 false
             }
-            Self::Event(_) | Self::Described { .. } | Self::KeyRejected { .. } => true,
+            Self::Event(_) | Self::Described { .. } | Self::KeyRejected { .. } | Self::IdentityUnknown(_) => {
+                true
+            }
         }
     }
 }

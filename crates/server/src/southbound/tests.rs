@@ -298,7 +298,7 @@ async fn an_upgrade_whose_record_or_image_is_damaged_ends_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_removed_device_is_released_and_a_wrong_key_is_shown() {
+async fn a_removed_device_is_released_and_a_wrong_key_or_name_is_shown() {
     let mut rig = Rig::new().await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     let remote = "192.0.2.9:1".parse().unwrap();
@@ -308,6 +308,12 @@ async fn a_removed_device_is_released_and_a_wrong_key_is_shown() {
         tokio::task::yield_now().await;
     }
     assert!(warning().await.unwrap().contains("192.0.2.9"));
+    let (identity, endpoint) = (Some(b"identity".to_vec()), Some("urn:imei:2".to_owned()));
+    let refused = Event::Refused { identity, endpoint, refusal: lwm2m::server::Refusal::WrongEndpoint };
+    rig.reports.send((0, Report::Event(refused))).await.unwrap();
+    while !warning().await.unwrap().contains("urn:imei:2") {
+        tokio::task::yield_now().await;
+    }
     rig.register(1).await;
     // Registrations are taken before orders that come later.
     while rig.app.device(ENDPOINT).await.unwrap().unwrap().state.is_none_or(|state| !state.registered) {

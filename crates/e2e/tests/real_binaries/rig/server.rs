@@ -115,8 +115,6 @@ fn serve(folder: &Path, ports: Ports) -> Process {
     command.env("UPDRAFT_DATA_DIR", folder.join("data"));
     command.env("UPDRAFT_HTTP__BIND", ports.http.to_string());
     command.env("UPDRAFT_LWM2M__COAPS_BIND", ports.coaps.to_string());
-    // Refused handshakes and registrations are told on this level.
-    command.env("UPDRAFT_LOG__FILTER", "info,server=debug");
     // Tests run on small disks too.
     command.env("UPDRAFT_PACKAGES__RESERVE", "0");
     Process::start("updraft", &mut command).expect("it starts")
