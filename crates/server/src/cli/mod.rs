@@ -34,7 +34,7 @@ A first upgrade, start to end:
 
 /// Firmware updates over the air for LwM2M devices.
 #[derive(Parser, Debug)]
-#[command(name = "updraft", version, about, after_help = EXIT_CODES, disable_help_subcommand = true)]
+#[command(name = "updraft", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
 #[command(subcommand_required = true, arg_required_else_help = true)]
 struct Command {
     #[command(flatten)]

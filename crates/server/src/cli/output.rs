@@ -68,13 +68,17 @@ impl Output {
     }
 }
 
+/// On a terminal with fewer columns (or one that does not know) wrapped cells are harder to read than
+/// wrapped lines.
+const NARROWEST: u16 = 60;
+
 /// A table without lines, which copies well. Cells are cut to one line by nobody: long texts wrap.
 pub fn table(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
-    table
-        .load_style(NOTHING)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_header(header.to_vec());
+    table.load_style(NOTHING).set_header(header.to_vec());
+    if table.width().is_none_or(|columns| columns >= NARROWEST) {
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+    }
     for row in rows {
         table.add_row(row.iter().map(|cell| printable(cell)));
     }

@@ -64,7 +64,7 @@ pub struct Start {
     /// Where the device downloads from, instead of the configured address.
     #[arg(long, value_name = "URI")]
     base_uri: Option<String>,
-    /// How long it may take in all, such as 90m, instead of the configured time.
+    /// How long the device may take to get the image, such as 90m, instead of the configured time.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
     /// Follow it to its end.
