@@ -30,7 +30,7 @@ pub fn run(after: After) -> Result<(), Failure> {
     cargo(&["build", "--release", "--package", "server", "--package", "vmodule", "--bins"])?;
 
     title("Start the server with a fresh data folder");
-    let mut scene = Scene::new(IMEI)?;
+    let mut scene = Scene::new(IMEI, after)?;
     let factory = scene.make_image("factory", FACTORY_VERSION)?;
     let newer = scene.make_image("newer", NEW_VERSION)?;
     scene.start_server()?;

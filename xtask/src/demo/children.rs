@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use super::After;
 use crate::failure::Failure;
 
 /// A program in the background whose output goes into a file. It ends with the demo unless it is kept.
@@ -18,7 +20,16 @@ pub struct Background {
 }
 
 impl Background {
-    pub fn start(name: &'static str, command: &mut Command, folder: &Path) -> Result<Self, Failure> {
+    pub fn start(
+        name: &'static str,
+        command: &mut Command,
+        folder: &Path,
+        after: After,
+    ) -> Result<Self, Failure> {
+        if after == After::Keep {
+            // A group of its own: it neither gets the terminal's Ctrl-C nor ends with the terminal.
+            command.process_group(0);
+        }
         let log = folder.join(format!("{name}.log"));
         let started = File::create(&log).and_then(|file| {
             let errors = file.try_clone()?;

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::After;
 use super::children::Background;
 use crate::failure::Failure;
 use crate::tools::{Build, program, target};
@@ -15,6 +16,7 @@ use crate::tools::{Build, program, target};
 pub struct Scene {
     folder: PathBuf,
     imei: &'static str,
+    after: After,
     updraft: OsString,
     vmodule: OsString,
     server: Option<Background>,
@@ -42,7 +44,7 @@ const LOSS: &str = "0.01";
 
 impl Scene {
     /// A fresh folder for everything.
-    pub fn new(imei: &'static str) -> Result<Self, Failure> {
+    pub fn new(imei: &'static str, after: After) -> Result<Self, Failure> {
         let folder = target().join("demo");
         match fs::remove_dir_all(&folder) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -55,6 +57,7 @@ impl Scene {
         Ok(Self {
             folder,
             imei,
+            after,
             updraft: program("updraft", Build::Release)?,
             vmodule: program("vmodule", Build::Release)?,
             server: None,
@@ -87,7 +90,7 @@ impl Scene {
         command.env("UPDRAFT_DATA_DIR", self.folder.join("data"));
         // Free ports, so that the demo runs beside whatever this machine does already.
         command.env("UPDRAFT_HTTP__BIND", "127.0.0.1:0").env("UPDRAFT_LWM2M__COAPS_BIND", "127.0.0.1:0");
-        let mut server = Background::start("updraft", &mut command, &self.folder)?;
+        let mut server = Background::start("updraft", &mut command, &self.folder, self.after)?;
         let text = server.wait_for("the server to be ready", |_| fs::read_to_string(&ports).ok())?;
         let address =
             |name| address_of(&text, name).ok_or_else(|| Failure::new("read the ports of the server", &text));
@@ -118,7 +121,7 @@ impl Scene {
         command.args(["run", "--kind", "ryz014", "--imei", self.imei, "--server", &self.coaps]);
         command.args(["--loss", LOSS, "--boot-time", "1", "--flash"]).arg(&flash);
         command.arg("--key-file").arg(self.key_file());
-        let mut module = Background::start("vmodule", &mut command, &self.folder)?;
+        let mut module = Background::start("vmodule", &mut command, &self.folder, self.after)?;
         module.wait_for("the module to register", |log| log.contains("registered").then_some(()))?;
         self.module = Some(module);
         Ok(())
