@@ -55,6 +55,8 @@ extern crate alloc;
 extern crate std;
 
 mod contract;
+#[cfg(feature = "alloc")]
+mod index;
 mod link;
 #[cfg(feature = "alloc")]
 mod map;
@@ -68,6 +70,8 @@ mod time;
 mod timers;
 
 pub use contract::Machine;
+#[cfg(feature = "alloc")]
+pub use index::Index;
 pub use link::{Link, Path, SessionId, Socket};
 #[cfg(feature = "alloc")]
 pub use map::{KeyedState, Map};
