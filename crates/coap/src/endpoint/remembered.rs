@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use machine::{Instant, KeyedState, Map, Random};
+use machine::{Index, Instant, KeyedState, Random};
 
 use super::Peer;
 use super::datagram::Datagram;
@@ -14,7 +14,7 @@ use crate::MessageId;
 /// forgetting cost the same however many there are.
 #[derive(Debug)]
 pub(super) struct Remembered<P> {
-    index: Map<(P, MessageId), u32>,
+    index: Index,
     entries: Vec<Entry<P>>,
     free: u32,
     oldest: u32,
@@ -54,10 +54,16 @@ impl Default for RecentList {
     }
 }
 
+impl<P: Peer> Entry<P> {
+    fn key(&self) -> (P, MessageId) {
+        (self.peer, self.message_id)
+    }
+}
+
 impl<P: Peer> Remembered<P> {
     pub(super) fn new(random: &mut Random, lifetimes: (Duration, Duration)) -> Self {
         Self {
-            index: Map::with_hasher(KeyedState::new(random)),
+            index: Index::new(KeyedState::new(random)),
             entries: Vec::new(),
             free: NONE,
             oldest: NONE,
@@ -79,8 +85,7 @@ impl<P: Peer> Remembered<P> {
 
     /// `None`: not seen. `Some(None)`: seen, and nothing is to be answered (yet).
     pub(super) fn find(&self, peer: P, message_id: MessageId, now: Instant) -> Option<Option<&Datagram>> {
-        let slot = *self.index.get(&(peer, message_id))?;
-        let entry = &self.entries[slot as usize];
+        let entry = &self.entries[self.slot(peer, message_id)? as usize];
         let lifetime = if entry.confirmable { self.lifetimes.0 } else { self.lifetimes.1 };
         (now - entry.seen < lifetime).then_some(entry.answer.as_ref())
     }
@@ -117,14 +122,14 @@ impl<P: Peer> Remembered<P> {
         list.newest = slot;
         list.length += 1;
         // An entry of the same id that has outlived itself stays in its lists until its turn comes.
-        self.index.insert((peer, message_id), slot);
+        self.index.insert(slot, |slot| self.entries[slot as usize].key());
     }
 
     /// Keeps the answer to a remembered message.
     pub(super) fn answer(&mut self, peer: P, message_id: MessageId, answer: Datagram) {
-        if let Some(slot) = self.index.get(&(peer, message_id)) {
+        if let Some(slot) = self.slot(peer, message_id) {
             self.bytes += answer.own_bytes();
-            let old = self.entries[*slot as usize].answer.replace(answer);
+            let old = self.entries[slot as usize].answer.replace(answer);
             self.bytes -= old.map_or(0, |old| old.own_bytes());
         }
     }
@@ -138,7 +143,6 @@ impl<P: Peer> Remembered<P> {
     pub(super) fn forget_oldest(&mut self, list: &mut RecentList) {
         let slot = list.oldest;
         let Some(entry) = self.entries.get_mut(slot as usize) else { return };
-        let (peer, message_id) = (entry.peer, entry.message_id);
         let (older, newer, next) = (entry.older, entry.newer, entry.next_of_peer);
         let answer = entry.answer.take();
         entry.newer = core::mem::replace(&mut self.free, slot);
@@ -156,9 +160,11 @@ impl<P: Peer> Remembered<P> {
         if next == NONE {
             list.newest = NONE;
         }
-        if self.index.get(&(peer, message_id)) == Some(&slot) {
-            self.index.remove(&(peer, message_id));
-        }
+        self.index.remove(slot, |slot| self.entries[slot as usize].key());
+    }
+
+    fn slot(&self, peer: P, message_id: MessageId) -> Option<u32> {
+        self.index.find((peer, message_id), |slot| self.entries[slot as usize].key())
     }
 
     fn place(&mut self, entry: Entry<P>) -> u32 {
@@ -184,7 +190,7 @@ mod tests {
     use super::*;
 
     /// A device that only updates its registration costs one of these and one peer for 247 seconds, and
-    /// nothing after that. The index adds a key and four bytes, the answer its bytes and 32 more.
+    /// nothing after that. The index adds five bytes, the answer its bytes and 32 more.
     #[test]
     fn a_remembered_message_is_small() {
         assert!(size_of::<Entry<machine::Link>>() <= 120, "{}", size_of::<Entry<machine::Link>>());
