@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use coap::RequestId;
-use machine::{Instant, KeyedState, Link, Map, Random, TimerId};
+use machine::{Index, Instant, KeyedState, Link, Random, TimerId};
 
 use super::event::{Endpoint, Registration};
 use super::exchange::RefusedFormats;
@@ -45,11 +45,17 @@ pub(super) struct Registered {
 /// All devices.
 #[derive(Debug)]
 pub(super) struct Devices {
-    slots: Vec<(u32, Option<Device>)>,
+    slots: Vec<Slot>,
     free: Vec<u32>,
-    by_endpoint: Map<Endpoint, DeviceKey>,
-    by_location: Map<Box<str>, DeviceKey>,
-    by_link: Map<Link, DeviceKey>,
+    by_endpoint: Index,
+    by_location: Index,
+    by_link: Index,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    device: Option<Device>,
 }
 
 impl Devices {
@@ -57,9 +63,9 @@ impl Devices {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_endpoint: Map::with_hasher(KeyedState::new(random)),
-            by_location: Map::with_hasher(KeyedState::new(random)),
-            by_link: Map::with_hasher(KeyedState::new(random)),
+            by_endpoint: Index::new(KeyedState::new(random)),
+            by_location: Index::new(KeyedState::new(random)),
+            by_link: Index::new(KeyedState::new(random)),
         }
     }
 
@@ -68,25 +74,30 @@ impl Devices {
     }
 
     pub(super) fn by_endpoint(&self, endpoint: &str) -> Option<DeviceKey> {
-        self.by_endpoint.get(endpoint).copied()
+        self.key(self.by_endpoint.find(Some(endpoint), endpoints(&self.slots)))
     }
 
     pub(super) fn by_location(&self, location: &str) -> Option<DeviceKey> {
-        self.by_location.get(location).copied()
+        self.key(self.by_location.find(Some(location), locations(&self.slots)))
     }
 
     pub(super) fn by_link(&self, link: Link) -> Option<DeviceKey> {
-        self.by_link.get(&link).copied()
+        self.key(self.by_link.find(Some(link), links(&self.slots)))
+    }
+
+    fn key(&self, slot: Option<u32>) -> Option<DeviceKey> {
+        let slot = slot?;
+        Some(DeviceKey { slot, generation: self.slots.get(slot as usize)?.generation })
     }
 
     pub(super) fn get(&self, key: DeviceKey) -> Option<&Device> {
-        let (generation, device) = self.slots.get(key.slot as usize)?;
-        device.as_ref().filter(|_| *generation == key.generation)
+        let slot = self.slots.get(key.slot as usize)?;
+        slot.device.as_ref().filter(|_| slot.generation == key.generation)
     }
 
     pub(super) fn get_mut(&mut self, key: DeviceKey) -> Option<&mut Device> {
-        let (generation, device) = self.slots.get_mut(key.slot as usize)?;
-        device.as_mut().filter(|_| *generation == key.generation)
+        let slot = self.slots.get_mut(key.slot as usize)?;
+        slot.device.as_mut().filter(|_| slot.generation == key.generation)
     }
 
     /// The device with this name, new if it was not known.
@@ -94,9 +105,8 @@ impl Devices {
         if let Some(key) = self.by_endpoint(endpoint) {
             return key;
         }
-        let endpoint = Endpoint::from(endpoint);
         let device = Device {
-            endpoint: endpoint.clone(),
+            endpoint: Endpoint::from(endpoint),
             registration: None,
             upgrade: None,
             refused: RefusedFormats::default(),
@@ -104,53 +114,69 @@ impl Devices {
             asked: Vec::new(),
         };
         let slot = self.free.pop().unwrap_or_else(|| {
-            self.slots.push((0, None));
+            self.slots.push(Slot { generation: 0, device: None });
             (self.slots.len() - 1) as u32
         });
         let entry = &mut self.slots[slot as usize];
-        entry.0 = entry.0.wrapping_add(1);
-        entry.1 = Some(device);
-        let key = DeviceKey { slot, generation: entry.0 };
-        self.by_endpoint.insert(endpoint, key);
+        entry.generation = entry.generation.wrapping_add(1);
+        entry.device = Some(device);
+        let key = DeviceKey { slot, generation: entry.generation };
+        self.by_endpoint.insert(slot, endpoints(&self.slots));
         key
     }
 
     /// Forgets a device that has neither registration nor upgrade.
     pub(super) fn remove(&mut self, key: DeviceKey) {
-        let Some(device) = self.get(key) else { return };
-        let endpoint = device.endpoint.clone();
-        self.by_endpoint.remove(&endpoint);
-        self.slots[key.slot as usize].1 = None;
-        self.free.push(key.slot);
+        if self.get(key).is_some() {
+            self.by_endpoint.remove(key.slot, endpoints(&self.slots));
+            self.slots[key.slot as usize].device = None;
+            self.free.push(key.slot);
+        }
     }
 
-    /// Stores a registration; its location and link lead to the device from now on. One link leads to the
-    /// device that used it last.
+    /// Stores the registration of a device that has none; its location and link lead to the device from now
+    /// on. One link leads to the device that used it last.
     pub(super) fn register(&mut self, key: DeviceKey, registered: Box<Registered>) {
-        self.by_location.insert(registered.registration.location.as_str().into(), key);
-        self.by_link.insert(registered.registration.link, key);
         if let Some(device) = self.get_mut(key) {
             device.registration = Some(registered);
+            self.by_location.insert(key.slot, locations(&self.slots));
+            self.by_link.insert(key.slot, links(&self.slots));
         }
     }
 
     /// Takes a registration away.
     pub(super) fn unregister(&mut self, key: DeviceKey) -> Option<Box<Registered>> {
-        let registered = self.get_mut(key)?.registration.take()?;
-        self.by_location.remove(registered.registration.location.as_str());
-        self.unlink(key, registered.registration.link);
-        Some(registered)
+        self.get(key)?;
+        self.by_location.remove(key.slot, locations(&self.slots));
+        self.by_link.remove(key.slot, links(&self.slots));
+        self.get_mut(key)?.registration.take()
     }
 
     /// The device is at another link now.
-    pub(super) fn relink(&mut self, key: DeviceKey, from: Link, to: Link) {
-        self.unlink(key, from);
-        self.by_link.insert(to, key);
-    }
-
-    fn unlink(&mut self, key: DeviceKey, link: Link) {
-        if self.by_link(link) == Some(key) {
-            self.by_link.remove(&link);
+    pub(super) fn relink(&mut self, key: DeviceKey, link: Link) {
+        if self.get(key).is_none() {
+            return;
+        }
+        self.by_link.remove(key.slot, links(&self.slots));
+        if let Some(registered) = self.get_mut(key).and_then(|device| device.registration.as_mut()) {
+            registered.registration.link = link;
+            self.by_link.insert(key.slot, links(&self.slots));
         }
     }
+}
+
+fn endpoints<'a>(slots: &'a [Slot]) -> impl Fn(u32) -> Option<&'a str> {
+    |slot| Some(&*slots.get(slot as usize)?.device.as_ref()?.endpoint)
+}
+
+fn locations<'a>(slots: &'a [Slot]) -> impl Fn(u32) -> Option<&'a str> {
+    |slot| Some(&*registered(slots, slot)?.registration.location)
+}
+
+fn links(slots: &[Slot]) -> impl Fn(u32) -> Option<Link> {
+    |slot| Some(registered(slots, slot)?.registration.link)
+}
+
+fn registered(slots: &[Slot], slot: u32) -> Option<&Registered> {
+    slots.get(slot as usize)?.device.as_ref()?.registration.as_deref()
 }

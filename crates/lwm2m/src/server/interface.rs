@@ -182,13 +182,18 @@ impl Server {
             Some(objects_of(request, &mut parameters)?)
         };
         let remote = self.sessions.get(&peer).map(|session| session.remote);
+        let registration = self.devices.get(key).and_then(|device| device.registration.as_ref());
+        let registration = &registration.ok_or_else(not_registered)?.registration;
+        parameters.check_binding(registration.version)?;
+        let (from, lived) = (registration.link, registration.lifetime);
+        if from != peer {
+            self.devices.relink(key, peer);
+        }
         let Some(device) = self.devices.get_mut(key) else { return Err(not_registered()) };
         let Some(registered) = device.registration.as_mut() else { return Err(not_registered()) };
         let registration = &mut registered.registration;
-        parameters.check_binding(registration.version)?;
-        let (from, lived) = (registration.link, registration.lifetime);
-        let mut changed = apply(registration, parameters, objects);
-        changed |= replace(&mut registration.link, peer);
+        let mut changed = from != peer;
+        changed |= apply(registration, parameters, objects);
         changed |= replace(&mut registration.remote, remote);
         let shortened = registration.lifetime < lived;
         registered.heard = now;
@@ -200,7 +205,6 @@ impl Server {
             self.restart_lifetime(key, now);
         }
         if from != peer {
-            self.devices.relink(key, from, peer);
             self.move_link(key, from, peer, now);
         }
         self.upgrade_contacted(key, now);
