@@ -271,6 +271,8 @@ impl Dispatcher {
             UpgradeEvent::Finished { outcome, facts } => {
                 if let (Some(endpoint), Some(version)) = (self.upgrades.endpoint(key), &facts.version_after) {
                     self.presence.described(endpoint, Fact::FirmwareVersion, version.clone());
+                    // Whoever waited for the end looks at the device next.
+                    self.write_states();
                 }
                 let told = self.upgrades.finish(key, outcome, Some(&facts), now);
                 self.tell(told);
@@ -334,6 +336,11 @@ impl Dispatcher {
         if let Some(batch) = self.failed.take_if(|_| self.writing.is_none()) {
             self.writing = Some(tokio::spawn(store(self.app.clone(), batch)));
         }
+        self.write_states();
+    }
+
+    /// Starts a write of what is known of devices, unless one is under way.
+    fn write_states(&mut self) {
         if self.states.as_ref().is_none_or(JoinHandle::is_finished) {
             let changed = self.presence.take_changed();
             if !changed.is_empty() {
