@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use coap::RequestId;
-use machine::{Index, Instant, KeyedState, Link, Random, TimerId};
+use machine::{Index, KeyedState, Link, Random};
 
-use super::event::{Endpoint, Registration};
+use super::event::Endpoint;
 use super::exchange::RefusedFormats;
+use super::registered::{Location, Registered};
 use super::upgrades::Run;
 use crate::path::Path;
 
@@ -29,17 +30,6 @@ pub(super) struct Device {
     pub(super) observations: Vec<(Path, RequestId)>,
     /// Requests of operations that are under way or wait; bounded by the CoAP layer.
     pub(super) asked: Vec<RequestId>,
-}
-
-/// A registration and what belongs to it.
-#[derive(Debug)]
-pub(super) struct Registered {
-    pub(super) registration: Registration,
-    /// The session is up; always so on an open link.
-    pub(super) connected: bool,
-    /// The last message of the device that counts as a sign of life.
-    pub(super) heard: Instant,
-    pub(super) timer: Option<TimerId>,
 }
 
 /// All devices.
@@ -77,7 +67,7 @@ impl Devices {
         self.key(self.by_endpoint.find(Some(endpoint), endpoints(&self.slots)))
     }
 
-    pub(super) fn by_location(&self, location: &str) -> Option<DeviceKey> {
+    pub(super) fn by_location(&self, location: Location) -> Option<DeviceKey> {
         self.key(self.by_location.find(Some(location), locations(&self.slots)))
     }
 
@@ -159,7 +149,7 @@ impl Devices {
         }
         self.by_link.remove(key.slot, links(&self.slots));
         if let Some(registered) = self.get_mut(key).and_then(|device| device.registration.as_mut()) {
-            registered.registration.link = link;
+            registered.link = link;
             self.by_link.insert(key.slot, links(&self.slots));
         }
     }
@@ -169,12 +159,12 @@ fn endpoints<'a>(slots: &'a [Slot]) -> impl Fn(u32) -> Option<&'a str> {
     |slot| Some(&*slots.get(slot as usize)?.device.as_ref()?.endpoint)
 }
 
-fn locations<'a>(slots: &'a [Slot]) -> impl Fn(u32) -> Option<&'a str> {
-    |slot| Some(&*registered(slots, slot)?.registration.location)
+fn locations(slots: &[Slot]) -> impl Fn(u32) -> Option<Location> {
+    |slot| Some(registered(slots, slot)?.location)
 }
 
 fn links(slots: &[Slot]) -> impl Fn(u32) -> Option<Link> {
-    |slot| Some(registered(slots, slot)?.registration.link)
+    |slot| Some(registered(slots, slot)?.link)
 }
 
 fn registered(slots: &[Slot], slot: u32) -> Option<&Registered> {

@@ -97,7 +97,8 @@ pub struct Registration {
     pub location: String,
     /// Where the device is.
     pub link: Link,
-    /// The address of its session when that came up; `None` on an open link (the link has it).
+    /// The address of its session when that came up; `None` on an open link (the link has it), or when the
+    /// session has ended.
     pub remote: Option<SocketAddr>,
     /// The identity that its session proved.
     pub identity: Option<Vec<u8>>,

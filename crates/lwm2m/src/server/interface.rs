@@ -3,18 +3,20 @@
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use coap::{Code, ContentFormat, Request, Response};
 use machine::{Instant, Link};
 
-use super::devices::{DeviceKey, Registered};
+use super::devices::DeviceKey;
 use super::directory::{Admission, Refusal};
-use super::event::{Event, Gone, Registration};
+use super::event::{Event, Gone};
 use super::objects::ObjectList;
 use super::parameters::{ENDLESS, Oddity, ParameterError, Parameters, Version};
-use super::{Server, Timer, url_safe};
+use super::registered::{Location, Registered};
+use super::{Server, Timer};
 use crate::format;
 
 /// Why a request is refused, with the code that says so.
@@ -75,13 +77,12 @@ impl Server {
             parameters.note(Oddity::NoContentFormat);
         }
         let objects = objects_of(request, &mut parameters)?;
-        let identity = self.sessions.get(&peer).map(|session| session.identity.to_vec());
+        let identity = self.sessions.get(&peer).map(|session| Arc::clone(&session.identity));
         let endpoint = self.admit(identity.as_deref(), parameters.endpoint.as_deref())?;
-        let location = self.new_location();
-        let registration = Registration {
-            location: location.clone(),
+        let location = Location::new(self.config.shard, &mut self.random);
+        let registered = Registered {
+            location,
             link: peer,
-            remote: self.sessions.get(&peer).map(|session| session.remote),
             identity,
             lifetime: parameters.lifetime.unwrap_or(self.config.default_lifetime),
             version,
@@ -90,9 +91,12 @@ impl Server {
             sms: parameters.sms,
             objects,
             oddities: parameters.oddities,
+            connected: true,
+            heard: now,
+            timer: None,
         };
-        self.store_registration(&endpoint, registration, now);
-        Ok(Response::new(Code::CREATED).location(&["rd", &location]))
+        self.store_registration(&endpoint, registered, now);
+        Ok(Response::new(Code::CREATED).location(&["rd", &location.to_string()]))
     }
 
     fn admit(&mut self, identity: Option<&[u8]>, endpoint: Option<&str>) -> Result<String, Refused> {
@@ -119,20 +123,11 @@ impl Server {
         Err(Refused::new(code, refusal))
     }
 
-    /// 64 random bits behind the shard's number.
-    fn new_location(&mut self) -> String {
-        let mut bytes = [0; 9];
-        self.random.fill(&mut bytes);
-        bytes[0] = self.config.shard;
-        url_safe(&bytes)
-    }
-
-    fn store_registration(&mut self, endpoint: &str, registration: Registration, now: Instant) {
+    fn store_registration(&mut self, endpoint: &str, mut registered: Registered, now: Instant) {
         let key = self.devices.find_or_add(endpoint);
-        let replaced = self.replace_registration(key, registration.link, now);
-        let told = Box::new(registration.clone());
-        let timer = self.set_lifetime(key, registration.lifetime, now);
-        let registered = Registered { registration, connected: true, heard: now, timer };
+        let replaced = self.replace_registration(key, registered.link, now);
+        let told = Box::new(registered.describe(self.remote(registered.link)));
+        registered.timer = self.set_lifetime(key, registered.lifetime, now);
         self.devices.register(key, Box::new(registered));
         let Some(device) = self.devices.get(key) else { return };
         let endpoint = device.endpoint.clone();
@@ -148,7 +143,7 @@ impl Server {
             self.timers.cancel(timer);
         }
         self.end_observations(key, now);
-        self.move_link(key, old.registration.link, link, now);
+        self.move_link(key, old.link, link, now);
         true
     }
 
@@ -181,24 +176,21 @@ impl Server {
             check_content_format(request)?;
             Some(objects_of(request, &mut parameters)?)
         };
-        let remote = self.sessions.get(&peer).map(|session| session.remote);
-        let registration = self.devices.get(key).and_then(|device| device.registration.as_ref());
-        let registration = &registration.ok_or_else(not_registered)?.registration;
-        parameters.check_binding(registration.version)?;
-        let (from, lived) = (registration.link, registration.lifetime);
+        let remote = self.remote(peer);
+        let registered = self.devices.get(key).and_then(|device| device.registration.as_ref());
+        let registered = registered.ok_or_else(not_registered)?;
+        parameters.check_binding(registered.version)?;
+        let (from, lived) = (registered.link, registered.lifetime);
         if from != peer {
             self.devices.relink(key, peer);
         }
         let Some(device) = self.devices.get_mut(key) else { return Err(not_registered()) };
         let Some(registered) = device.registration.as_mut() else { return Err(not_registered()) };
-        let registration = &mut registered.registration;
-        let mut changed = from != peer;
-        changed |= apply(registration, parameters, objects);
-        changed |= replace(&mut registration.remote, remote);
-        let shortened = registration.lifetime < lived;
+        let changed = apply(registered, parameters, objects) || from != peer;
+        let shortened = registered.lifetime < lived;
         registered.heard = now;
         registered.connected = true;
-        let registration = changed.then(|| Box::new(registered.registration.clone()));
+        let registration = changed.then(|| Box::new(registered.describe(remote)));
         let endpoint = device.endpoint.clone();
         self.emit(Event::Updated { endpoint, registration });
         if shortened {
@@ -216,7 +208,7 @@ impl Server {
     fn restart_lifetime(&mut self, key: DeviceKey, now: Instant) {
         let Some(device) = self.devices.get_mut(key) else { return };
         let Some(registered) = device.registration.as_mut() else { return };
-        let lifetime = registered.registration.lifetime;
+        let lifetime = registered.lifetime;
         if let Some(timer) = registered.timer.take() {
             self.timers.cancel(timer);
         }
@@ -236,13 +228,13 @@ impl Server {
     /// The device of a location, if this peer may use it: the same identity, or without DTLS the same
     /// address. A location that was guessed looks like one that does not exist.
     fn find_own(&self, peer: Link, location: &[u8]) -> Result<DeviceKey, Refused> {
-        let location = core::str::from_utf8(location).map_err(|_| not_registered())?;
+        let location = Location::from_path(location).ok_or_else(not_registered)?;
         let key = self.devices.by_location(location).ok_or_else(not_registered)?;
-        let registration = self.devices.get(key).and_then(|device| device.registration.as_ref());
-        let registration = &registration.ok_or_else(not_registered)?.registration;
-        let own = match (&registration.identity, self.sessions.get(&peer)) {
-            (Some(identity), Some(session)) => **identity == *session.identity,
-            (None, None) => registration.link == peer,
+        let registered = self.devices.get(key).and_then(|device| device.registration.as_ref());
+        let registered = registered.ok_or_else(not_registered)?;
+        let own = match (&registered.identity, self.sessions.get(&peer)) {
+            (Some(identity), Some(session)) => *identity == session.identity,
+            (None, None) => registered.link == peer,
             _ => false,
         };
         if own { Ok(key) } else { Err(not_registered()) }
@@ -254,7 +246,7 @@ impl Server {
         if let Some(timer) = registered.timer {
             self.timers.cancel(timer);
         }
-        self.keep_retransmissions(key, registered.registration.link);
+        self.keep_retransmissions(key, registered.link);
         self.fail_operations(key, now);
         self.end_observations(key, now);
         if let Some(device) = self.devices.get(key) {
@@ -276,7 +268,7 @@ impl Server {
         let Some(device) = self.devices.get_mut(key) else { return };
         let Some(registered) = device.registration.as_mut() else { return };
         registered.timer = None;
-        let due = registered.heard + registered.registration.lifetime.saturating_add(grace);
+        let due = registered.heard + registered.lifetime.saturating_add(grace);
         if due > now {
             // Heard of since the timer was set.
             registered.timer = Some(self.timers.set(due, Timer::Lifetime(key)));
@@ -297,7 +289,7 @@ impl Server {
         if link.is_secured() {
             registered.heard = now;
         }
-        if registered.registration.queue_mode {
+        if registered.queue_mode {
             self.coap.release(link, now);
         }
     }
@@ -340,16 +332,15 @@ fn not_registered() -> Refused {
 }
 
 /// What an Update says replaces what was there (reg_15: the object list as a whole); whether it differs.
-fn apply(registration: &mut Registration, parameters: Parameters, objects: Option<ObjectList>) -> bool {
-    let mut changed =
-        parameters.lifetime.is_some_and(|lifetime| replace(&mut registration.lifetime, lifetime));
-    changed |= parameters.binding.is_some_and(|binding| replace(&mut registration.binding, binding));
-    changed |= parameters.queue_mode.is_some_and(|queue| replace(&mut registration.queue_mode, queue));
-    changed |= parameters.sms.is_some_and(|sms| replace(&mut registration.sms, Some(sms)));
-    changed |= objects.is_some_and(|objects| replace(&mut registration.objects, objects));
+fn apply(registered: &mut Registered, parameters: Parameters, objects: Option<ObjectList>) -> bool {
+    let mut changed = parameters.lifetime.is_some_and(|lifetime| replace(&mut registered.lifetime, lifetime));
+    changed |= parameters.binding.is_some_and(|binding| replace(&mut registered.binding, binding));
+    changed |= parameters.queue_mode.is_some_and(|queue| replace(&mut registered.queue_mode, queue));
+    changed |= parameters.sms.is_some_and(|sms| replace(&mut registered.sms, Some(sms)));
+    changed |= objects.is_some_and(|objects| replace(&mut registered.objects, objects));
     for oddity in parameters.oddities {
-        if !registration.oddities.contains(&oddity) {
-            registration.oddities.push(oddity);
+        if !registered.oddities.contains(&oddity) {
+            registered.oddities.push(oddity);
             changed = true;
         }
     }

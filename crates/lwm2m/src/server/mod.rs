@@ -37,6 +37,7 @@ mod interface;
 mod objects;
 mod operations;
 mod parameters;
+mod registered;
 pub mod upgrade;
 mod upgrades;
 
@@ -89,7 +90,7 @@ pub struct Server {
 
 /// What is known of a session.
 struct Session {
-    identity: Box<[u8]>,
+    identity: Arc<[u8]>,
     remote: SocketAddr,
 }
 
@@ -132,9 +133,14 @@ impl Server {
     }
 
     /// What is known of a device's registration.
-    pub fn registration(&self, endpoint: &str) -> Option<&Registration> {
+    pub fn registration(&self, endpoint: &str) -> Option<Registration> {
         let device = self.devices.get(self.devices.by_endpoint(endpoint)?)?;
-        device.registration.as_deref().map(|registered| &registered.registration)
+        device.registration.as_deref().map(|registered| registered.describe(self.remote(registered.link)))
+    }
+
+    /// The address of a session that is up.
+    fn remote(&self, link: Link) -> Option<SocketAddr> {
+        self.sessions.get(&link).map(|session| session.remote)
     }
 
     /// Counters of the CoAP layer.

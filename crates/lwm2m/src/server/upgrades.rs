@@ -141,7 +141,7 @@ impl Server {
         let Some(device) = self.devices.get_mut(key) else { return };
         let (Some(registered), Some(run)) = (&device.registration, &mut device.upgrade) else { return };
         run.counted_before = counted.into();
-        run.procedure.handle_registered(registered.registration.lifetime, link, now);
+        run.procedure.handle_registered(registered.lifetime, link, now);
     }
 
     /// The device sent an Update.

@@ -1,0 +1,99 @@
+//! A registration as it is kept.
+
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::SocketAddr;
+use core::time::Duration;
+
+use machine::{Instant, Link, Random, TimerId};
+
+use super::event::Registration;
+use super::objects::ObjectList;
+use super::parameters::{Oddity, Version};
+use super::url_safe;
+
+/// The path behind `/rd/`: 72 bits in letters.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Location([u8; 12]);
+
+impl Location {
+    /// 64 random bits behind the shard's number.
+    pub(super) fn new(shard: u8, random: &mut Random) -> Self {
+        let mut bytes = [0; 9];
+        random.fill(&mut bytes);
+        bytes[0] = shard;
+        let mut location = Self([0; 12]);
+        location.0.iter_mut().zip(url_safe(&bytes).bytes()).for_each(|(place, letter)| *place = letter);
+        location
+    }
+
+    /// What a path names; `None` if no location looks like that.
+    pub(super) fn from_path(segment: &[u8]) -> Option<Self> {
+        segment.try_into().ok().map(Self)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|letter| fmt::Write::write_char(formatter, char::from(*letter)))
+    }
+}
+
+/// A registration and what belongs to it. A million of them must fit into memory: mind the size.
+#[derive(Debug)]
+pub(super) struct Registered {
+    pub(super) location: Location,
+    pub(super) link: Link,
+    /// Shared with the session that proved it.
+    pub(super) identity: Option<Arc<[u8]>>,
+    pub(super) lifetime: Duration,
+    pub(super) version: Version,
+    pub(super) binding: String,
+    pub(super) queue_mode: bool,
+    pub(super) sms: Option<String>,
+    pub(super) objects: ObjectList,
+    pub(super) oddities: Vec<Oddity>,
+    /// The session is up; always so on an open link.
+    pub(super) connected: bool,
+    /// The last message of the device that counts as a sign of life.
+    pub(super) heard: Instant,
+    pub(super) timer: Option<TimerId>,
+}
+
+impl Registered {
+    /// As the owner of the server is told it; `remote` is the address of the session.
+    pub(super) fn describe(&self, remote: Option<SocketAddr>) -> Registration {
+        Registration {
+            location: self.location.to_string(),
+            link: self.link,
+            remote,
+            identity: self.identity.as_deref().map(Vec::from),
+            lifetime: self.lifetime,
+            version: self.version,
+            binding: self.binding.clone(),
+            queue_mode: self.queue_mode,
+            sms: self.sms.clone(),
+            objects: self.objects.clone(),
+            oddities: self.oddities.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_location_is_found_by_what_it_prints() {
+        let location = Location::new(7, &mut Random::from_number(1));
+        assert_eq!(Location::from_path(location.to_string().as_bytes()), Some(location));
+        assert_eq!(Location::from_path(b"short"), None);
+    }
+
+    #[test]
+    fn a_registration_is_small() {
+        assert!(size_of::<Registered>() <= 272, "{}", size_of::<Registered>());
+    }
+}
