@@ -10,11 +10,11 @@ use firmware::{Banks, BootLoader, ByteCount, EmulatedFlash, Flash, PowerCut, Tea
 use lwm2m::client::{Access, ServerAccount};
 use lwm2m::server::upgrade::{Package, UpgradeEvent, UpgradeId, UpgradePlan};
 use lwm2m::server::{self, Admission, Directory, Refusal, Server};
-use machine::simulation::{Network, NodeId, Quality, World};
-use machine::{Credential, Instant, Machine, Path, Random, Socket};
+use machine::simulation::{Either, Network, NodeId, Quality, World};
+use machine::{Credential, Instant, Random, Socket};
 use net::{KeySource, NoKeys, SocketKind, Stack};
 use vmodule::image::{self, Identity};
-use vmodule::{Event, Kind, Module, Settings};
+use vmodule::{Kind, Module, Settings};
 
 const OLD: &str = "5.4.1.1-57857";
 const NEW: &str = "5.4.1.1-60000";
@@ -149,55 +149,7 @@ impl KeySource for OneDevice {
     }
 }
 
-enum Node {
-    Module(Box<Stack<Module>>),
-    Server(Box<Stack<Server>>),
-}
-
-enum Happened {
-    Module(Event),
-    Server(server::Event),
-}
-
-impl Machine for Node {
-    type Peer = Path;
-    type Event = Happened;
-
-    fn handle_input(&mut self, from: Path, bytes: &[u8], now: Instant) {
-        match self {
-            Self::Module(stack) => stack.handle_input(from, bytes, now),
-            Self::Server(stack) => stack.handle_input(from, bytes, now),
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        match self {
-            Self::Module(stack) => stack.handle_timeout(now),
-            Self::Server(stack) => stack.handle_timeout(now),
-        }
-    }
-
-    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
-        match self {
-            Self::Module(stack) => stack.poll_transmit(buffer),
-            Self::Server(stack) => stack.poll_transmit(buffer),
-        }
-    }
-
-    fn poll_event(&mut self) -> Option<Happened> {
-        match self {
-            Self::Module(stack) => stack.poll_event().map(Happened::Module),
-            Self::Server(stack) => stack.poll_event().map(Happened::Server),
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        match self {
-            Self::Module(stack) => stack.poll_timeout(),
-            Self::Server(stack) => stack.poll_timeout(),
-        }
-    }
-}
+type Node = Either<Stack<Module>, Stack<Server>>;
 
 struct Scene {
     world: World<Node>,
@@ -224,7 +176,7 @@ impl Scene {
             let server = Server::new(config, Arc::new(OneDevice), random.seed());
             let sockets = vec![SocketKind::Secured];
             let keys = Arc::new(OneDevice);
-            Node::Server(Box::new(Stack::new(server, sockets, dtls::Config::default(), keys, random.seed())))
+            Node::Other(Box::new(Stack::new(server, sockets, dtls::Config::default(), keys, random.seed())))
         });
         let remote = world.address(server, Socket(0));
         let mut settings = settings(remote);
@@ -233,7 +185,7 @@ impl Scene {
             let module = Module::new(settings, factory_flash(), random.seed(), now).unwrap();
             let sockets = vec![SocketKind::Secured, SocketKind::Secured, SocketKind::Open];
             let keys = Arc::new(NoKeys);
-            Node::Module(Box::new(Stack::new(module, sockets, dtls::Config::default(), keys, random.seed())))
+            Node::One(Box::new(Stack::new(module, sockets, dtls::Config::default(), keys, random.seed())))
         });
         Self { world, server, module, upgrades: 0, log: Vec::new(), outcome: None }
     }
@@ -271,8 +223,9 @@ impl Scene {
         let Some((_, happened)) = self.world.next_event(until) else { return false };
         let now = self.world.now();
         match happened {
-            Happened::Module(event) => self.log.push(format!("{now} module {event:?}")),
-            Happened::Server(server::Event::Upgrade { id, event, .. }) => {
+            Either::One(event) => self.log.push(format!("{now} module {event:?}")),
+            Either::Other(event) => {
+                let server::Event::Upgrade { id, event, .. } = *event else { return true };
                 match &event {
                     UpgradeEvent::IntentWanted { .. } => {
                         self.with_server(|server, now| server.intent_durable(id, now));
@@ -282,29 +235,28 @@ impl Scene {
                 }
                 self.log.push(format!("{now} server {event:?}"));
             }
-            Happened::Server(_) => {}
         }
         true
     }
 
     fn with_server<R>(&mut self, command: impl FnOnce(&mut Server, Instant) -> R) -> R {
         self.world.with(self.server, |node, now| match node {
-            Node::Server(stack) => command(stack.inner_mut(), now),
-            Node::Module(_) => panic!("the server is a server"),
+            Node::Other(stack) => command(stack.inner_mut(), now),
+            Node::One(_) => panic!("the server is a server"),
         })
     }
 
     fn with_module<R>(&mut self, command: impl FnOnce(&mut Module) -> R) -> R {
         self.world.with(self.module, |node, _| match node {
-            Node::Module(stack) => command(stack.inner_mut()),
-            Node::Server(_) => panic!("the module is a module"),
+            Node::One(stack) => command(stack.inner_mut()),
+            Node::Other(_) => panic!("the module is a module"),
         })
     }
 
     fn module(&self) -> &Module {
         match self.world.node(self.module) {
-            Node::Module(stack) => stack.inner(),
-            Node::Server(_) => panic!("the module is a module"),
+            Node::One(stack) => stack.inner(),
+            Node::Other(_) => panic!("the module is a module"),
         }
     }
 

@@ -10,8 +10,8 @@ use firmware::{Banks, BootLoader, ByteCount, EmulatedFlash, Flash};
 use lwm2m::client::{Access, ServerAccount};
 use lwm2m::server::upgrade::{Package, UpgradeEvent, UpgradeId, UpgradePlan};
 use lwm2m::server::{Admission, Config, Directory, Event, Refusal, Server};
-use machine::simulation::{Network, NodeId, Quality, Traffic, World};
-use machine::{Credential, Instant, Machine, Path, Random, Socket};
+use machine::simulation::{Either, Network, NodeId, Quality, Traffic, World};
+use machine::{Credential, Instant, Machine, Random, Socket};
 use net::{KeySource, NoKeys, SocketKind, Stack};
 use vmodule::image::Identity;
 use vmodule::{Kind, Module, Settings};
@@ -66,10 +66,7 @@ pub fn upgrade_fleet(scenario: Scenario) -> Course {
         }
     });
     fleet.run();
-    let modules = fleet.modules.iter().map(|id| match fleet.world.node(*id) {
-        Node::Module(stack) => stack.inner().version(),
-        Node::Server(_) => None,
-    });
+    let modules = fleet.modules.iter().map(|id| fleet.world.node(*id).one()?.inner().version());
     Course {
         versions: modules.collect(),
         trace: fleet.world.trace(),
@@ -126,6 +123,8 @@ impl KeySource for SameName {
     }
 }
 
+type Node = Either<Stack<Module>, Stack<Server>>;
+
 struct Fleet {
     world: World<Node>,
     server: NodeId,
@@ -143,7 +142,7 @@ impl Fleet {
             let server = Server::new(config, Arc::new(SameName), random.seed());
             let sockets = vec![SocketKind::Secured];
             let dtls = dtls::Config::default();
-            Node::Server(Box::new(Stack::new(server, sockets, dtls, Arc::new(SameName), random.seed())))
+            Node::Other(Box::new(Stack::new(server, sockets, dtls, Arc::new(SameName), random.seed())))
         });
         let mut fleet =
             Self { world, server, modules: Vec::new(), outcomes: BTreeMap::new(), log: Vec::new(), scenario };
@@ -164,7 +163,7 @@ impl Fleet {
         let id = self.world.add(1, |random, now| {
             let module = Module::new(settings, factory_flash(), random.seed(), now).unwrap();
             let (sockets, dtls) = (vec![SocketKind::Secured], dtls::Config::default());
-            Node::Module(Box::new(Stack::new(module, sockets, dtls, Arc::new(NoKeys), random.seed())))
+            Node::One(Box::new(Stack::new(module, sockets, dtls, Arc::new(NoKeys), random.seed())))
         });
         self.modules.push(id);
     }
@@ -172,7 +171,7 @@ impl Fleet {
     /// Gives the server a command.
     fn command(&mut self, command: impl FnOnce(&mut Server, Instant)) {
         self.world.with(self.server, |node, now| {
-            if let Node::Server(stack) = node {
+            if let Some(stack) = node.other_mut() {
                 command(stack.inner_mut(), now);
                 stack.handle_timeout(now);
             }
@@ -184,7 +183,7 @@ impl Fleet {
         let deadline = Instant::ZERO + self.scenario.patience;
         while self.outcomes.len() < self.scenario.devices as usize {
             let Some((_, event)) = self.world.next_event(deadline) else { return };
-            let Happened::Server(event) = event else { continue };
+            let Either::Other(event) = event else { continue };
             self.log.push(format!("{} {event:?}", self.world.now()));
             if let Event::Upgrade { id, event, .. } = *event {
                 match event {
@@ -208,54 +207,4 @@ fn factory_flash() -> EmulatedFlash {
     let loader = BootLoader::new(Banks::new(flash.geometry()).unwrap());
     loader.provision(&mut flash, &image("GM01Q", OLD)).unwrap();
     flash
-}
-
-enum Node {
-    Module(Box<Stack<Module>>),
-    Server(Box<Stack<Server>>),
-}
-
-enum Happened {
-    Module,
-    Server(Box<Event>),
-}
-
-impl Machine for Node {
-    type Peer = Path;
-    type Event = Happened;
-
-    fn handle_input(&mut self, from: Path, bytes: &[u8], now: Instant) {
-        match self {
-            Self::Module(stack) => stack.handle_input(from, bytes, now),
-            Self::Server(stack) => stack.handle_input(from, bytes, now),
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        match self {
-            Self::Module(stack) => stack.handle_timeout(now),
-            Self::Server(stack) => stack.handle_timeout(now),
-        }
-    }
-
-    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
-        match self {
-            Self::Module(stack) => stack.poll_transmit(buffer),
-            Self::Server(stack) => stack.poll_transmit(buffer),
-        }
-    }
-
-    fn poll_event(&mut self) -> Option<Happened> {
-        match self {
-            Self::Module(stack) => stack.poll_event().map(|_| Happened::Module),
-            Self::Server(stack) => stack.poll_event().map(|event| Happened::Server(Box::new(event))),
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        match self {
-            Self::Module(stack) => stack.poll_timeout(),
-            Self::Server(stack) => stack.poll_timeout(),
-        }
-    }
 }

@@ -47,8 +47,10 @@
 //! assert!(world.node(answering).heard);
 //! ```
 
+mod either;
 mod network;
 mod world;
 
+pub use either::Either;
 pub use network::{Network, Quality, Traffic};
 pub use world::{NodeId, World};

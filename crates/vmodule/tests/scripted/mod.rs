@@ -9,7 +9,7 @@ use std::time::Duration;
 use coap::{Code, Endpoint, Request, Response};
 use firmware::{Banks, BootLoader, ByteCount, EmulatedFlash, Flash};
 use lwm2m::client::{Access, ServerAccount, UpdateResult, UpdateState};
-use machine::simulation::{Network, NodeId, Quality, World};
+use machine::simulation::{Either, Network, NodeId, Quality, World};
 use machine::{Instant, Machine, Path, Random, Socket};
 use net::{NoKeys, SocketKind, Stack};
 use vmodule::image::Identity;
@@ -37,55 +37,7 @@ pub fn factory_flash() -> EmulatedFlash {
     flash
 }
 
-pub enum Node {
-    Module(Box<Stack<Module>>),
-    Server(Box<Endpoint<Path>>),
-}
-
-pub enum Happened {
-    Module(Event),
-    Server(coap::Event<Path>),
-}
-
-impl Machine for Node {
-    type Peer = Path;
-    type Event = Happened;
-
-    fn handle_input(&mut self, from: Path, bytes: &[u8], now: Instant) {
-        match self {
-            Self::Module(stack) => stack.handle_input(from, bytes, now),
-            Self::Server(endpoint) => endpoint.handle_input(from, bytes, now),
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        match self {
-            Self::Module(stack) => stack.handle_timeout(now),
-            Self::Server(endpoint) => endpoint.handle_timeout(now),
-        }
-    }
-
-    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Path, usize)> {
-        match self {
-            Self::Module(stack) => stack.poll_transmit(buffer),
-            Self::Server(endpoint) => endpoint.poll_transmit(buffer),
-        }
-    }
-
-    fn poll_event(&mut self) -> Option<Happened> {
-        match self {
-            Self::Module(stack) => stack.poll_event().map(Happened::Module),
-            Self::Server(endpoint) => endpoint.poll_event().map(Happened::Server),
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        match self {
-            Self::Module(stack) => stack.poll_timeout(),
-            Self::Server(endpoint) => endpoint.poll_timeout(),
-        }
-    }
-}
+pub type Node = Either<Stack<Module>, Endpoint<Path>>;
 
 pub struct Scene {
     pub world: World<Node>,
@@ -113,7 +65,7 @@ impl Scene {
         let mut world = World::new(Network::new(quality), 1);
         let server = world.add(1, |random, _| {
             let config = coap::Config { max_remembered_per_peer: 4_000, ..coap::Config::default() };
-            Node::Server(Box::new(Endpoint::new(config, random.seed())))
+            Node::Other(Box::new(Endpoint::new(config, random.seed())))
         });
         let remote: SocketAddr = world.address(server, Socket(0));
         let access = Access::Open(Path { socket: Socket(0), remote });
@@ -124,7 +76,7 @@ impl Scene {
         let module = world.add(1, |random, now| {
             let module = Module::new(settings, flash, random.seed(), now).unwrap();
             let sockets = vec![SocketKind::Open];
-            Node::Module(Box::new(Stack::new(
+            Node::One(Box::new(Stack::new(
                 module,
                 sockets,
                 dtls::Config::default(),
@@ -148,12 +100,12 @@ impl Scene {
 
     pub fn with_module<R>(&mut self, command: impl FnOnce(&mut Module, Instant) -> R) -> R {
         self.world.with(self.module, |node, now| match node {
-            Node::Module(stack) => {
+            Node::One(stack) => {
                 let result = command(stack.inner_mut(), now);
                 stack.handle_timeout(now);
                 result
             }
-            Node::Server(_) => panic!("the module is a module"),
+            Node::Other(_) => panic!("the module is a module"),
         })
     }
 
@@ -163,8 +115,8 @@ impl Scene {
 
     pub fn module(&self) -> &Module {
         match self.world.node(self.module) {
-            Node::Module(stack) => stack.inner(),
-            Node::Server(_) => panic!("the module is a module"),
+            Node::One(stack) => stack.inner(),
+            Node::Other(_) => panic!("the module is a module"),
         }
     }
 
@@ -213,8 +165,8 @@ impl Scene {
 
     pub fn serve(&mut self, command: impl FnOnce(&mut Endpoint<Path>, Instant)) {
         self.world.with(self.server, |node, now| match node {
-            Node::Server(endpoint) => command(endpoint, now),
-            Node::Module(_) => panic!("the server is a server"),
+            Node::Other(endpoint) => command(endpoint, now),
+            Node::One(_) => panic!("the server is a server"),
         });
     }
 
@@ -235,11 +187,13 @@ impl Scene {
     fn step(&mut self, until: Instant) -> bool {
         let Some((_, happened)) = self.world.next_event(until) else { return false };
         match happened {
-            Happened::Module(Event::Client(lwm2m::client::Event::Progress { bytes, .. })) => {
-                self.stored = self.stored.max(bytes);
-            }
-            Happened::Module(event) => self.told.push(event),
-            Happened::Server(event) => self.server_event(event),
+            Either::One(event) => match *event {
+                Event::Client(lwm2m::client::Event::Progress { bytes, .. }) => {
+                    self.stored = self.stored.max(bytes);
+                }
+                event => self.told.push(event),
+            },
+            Either::Other(event) => self.server_event(*event),
         }
         true
     }
