@@ -60,7 +60,7 @@ impl Server {
         let (bytes, tag) = match self.images.get(token).ok_or_else(not_there)? {
             _ if !accepted => return Err(Refused::new(Code::NOT_ACCEPTABLE, "images are octet streams")),
             Image::Published(image) => {
-                let session = self.sessions.get(&peer).map(|session| &*session.identity);
+                let session = self.session(peer).map(|session| &*session.identity);
                 if image.identity.is_some() && image.identity.as_deref() != session {
                     return Err(not_there());
                 }

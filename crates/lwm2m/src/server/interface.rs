@@ -77,7 +77,7 @@ impl Server {
             parameters.note(Oddity::NoContentFormat);
         }
         let objects = objects_of(request, &mut parameters)?;
-        let identity = self.sessions.get(&peer).map(|session| Arc::clone(&session.identity));
+        let identity = self.session(peer).map(|session| Arc::clone(&session.identity));
         let endpoint = self.admit(identity.as_deref(), parameters.endpoint.as_deref())?;
         let location = Location::new(self.config.shard, &mut self.random);
         let registered = Registered {
@@ -232,7 +232,7 @@ impl Server {
         let key = self.devices.by_location(location).ok_or_else(not_registered)?;
         let registered = self.devices.get(key).and_then(|device| device.registration.as_ref());
         let registered = registered.ok_or_else(not_registered)?;
-        let own = match (&registered.identity, self.sessions.get(&peer)) {
+        let own = match (&registered.identity, self.session(peer)) {
             (Some(identity), Some(session)) => *identity == session.identity,
             (None, None) => registered.link == peer,
             _ => false,

@@ -49,7 +49,9 @@ use core::fmt;
 use core::net::SocketAddr;
 
 use coap::RequestId;
-use machine::{Instant, KeyedState, Link, Machine, Map, Random, Seed, SessionEvent, SessionMachine, Timers};
+use machine::{
+    Instant, KeyedState, Link, Machine, Map, Random, Seed, SessionEvent, SessionId, SessionMachine, Timers,
+};
 
 pub use config::Config;
 pub use directory::{Admission, Directory, Refusal};
@@ -75,7 +77,7 @@ pub struct Server {
     random: Random,
     coap: coap::Endpoint<Link>,
     /// Sessions that are up; bounded by the DTLS layer.
-    sessions: Map<Link, Session>,
+    sessions: Map<SessionId, Session>,
     devices: Devices,
     timers: Timers<Timer>,
     /// What our requests are for; bounded by the queues of the CoAP layer.
@@ -138,9 +140,17 @@ impl Server {
         device.registration.as_deref().map(|registered| registered.describe(self.remote(registered.link)))
     }
 
-    /// The address of a session that is up.
+    /// The session of a link, while it is up.
+    fn session(&self, link: Link) -> Option<&Session> {
+        match link {
+            Link::Secured(session) => self.sessions.get(&session),
+            Link::Open(_) => None,
+        }
+    }
+
+    /// The address of the session of a link.
     fn remote(&self, link: Link) -> Option<SocketAddr> {
-        self.sessions.get(&link).map(|session| session.remote)
+        self.session(link).map(|session| session.remote)
     }
 
     /// Counters of the CoAP layer.
@@ -226,10 +236,14 @@ impl SessionMachine for Server {
     fn handle_session(&mut self, event: SessionEvent<'_>, now: Instant) {
         match event {
             SessionEvent::Up { link, identity, remote, .. } => {
-                self.sessions.insert(link, Session { identity: identity.into(), remote });
+                if let Link::Secured(session) = link {
+                    self.sessions.insert(session, Session { identity: identity.into(), remote });
+                }
             }
             SessionEvent::Down { link, .. } => {
-                self.sessions.remove(&link);
+                if let Link::Secured(session) = link {
+                    self.sessions.remove(&session);
+                }
                 self.disconnect(link, now);
             }
             // The server opens no sessions.
