@@ -78,7 +78,7 @@ impl Procedure {
             view: View::default(),
             knows_device: false,
             observation,
-            download: Download::new(record.offers == 0, now),
+            download: Download::new(&record, plan.delivery, now),
             install: Install::new(executed, now),
             outcome: None,
             facts: Facts { version_before: record.version_before.clone(), ..Facts::default() },

@@ -3,9 +3,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use firmware::upgrade::{Outcome, UpdateResult, UpdateState};
+use firmware::upgrade::{Delivery, Outcome, UpdateResult, UpdateState};
 use machine::Instant;
 
+use super::UpgradeRecord;
 use crate::path::Path;
 
 /// What is sent next.
@@ -97,15 +98,17 @@ pub(super) enum Intent {
 }
 
 impl Download {
-    /// No offer was made in this run of the server.
-    pub(super) const fn new(due: bool, now: Instant) -> Self {
+    /// No offer was made in this run of the server; an earlier one may have been. Unlike a download, a push
+    /// ended with the server that sent it.
+    pub(super) fn new(record: &UpgradeRecord, delivery: Delivery, now: Instant) -> Self {
+        let offered = record.offers > 0;
         Self {
-            due,
+            due: !offered,
             began: false,
             result_before: UpdateResult::INITIAL,
             offered_at: now,
             drops: 0,
-            push_lost: false,
+            push_lost: offered && delivery == Delivery::Push,
             refused: None,
         }
     }

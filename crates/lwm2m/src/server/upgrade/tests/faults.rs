@@ -84,6 +84,21 @@ fn f02_a_push_that_breaks_off_starts_again() {
     assert_eq!(rig.outcome, SUCCESS);
 }
 
+/// Also when another shard goes on with it.
+#[test]
+fn f02_a_push_that_ended_with_the_server_starts_again_soon() {
+    for state in [0, 1] {
+        let mut record = UpgradeRecord::new("token");
+        (record.stage, record.offers) = (Stage::Downloading, 1);
+        let mut rig = Rig::resumed(Device { state, ..Device::default() }, plan(Push), record);
+        rig.later(0, Registers);
+        rig.run_for(10);
+        assert_eq!(rig.count("package"), 1, "state {state}");
+        rig.run_for(3_600);
+        assert_eq!(rig.outcome, SUCCESS);
+    }
+}
+
 #[test]
 fn f01_a_device_that_restarts_during_a_pull_goes_on() {
     let mut rig = Rig::new(Device::default(), plan(Pull));
