@@ -2,7 +2,7 @@
 
 use e2e::{Conditions, Tshark};
 
-use crate::rig::{NEW, OLD, Rig};
+use crate::rig::{NEW, OLD, Rig, read};
 
 #[test]
 fn both_ways_over_a_lossy_network_are_dissected_without_a_fault() {
@@ -18,8 +18,8 @@ fn both_ways_over_a_lossy_network_are_dissected_without_a_fault() {
     rig.upgrade("small-old", "push").assert_success(OLD);
 
     let tshark = rig.tshark();
-    tshark.check().expect("nothing is malformed");
-    assert_eq!(tshark.unopened().expect("tshark reads it"), [""; 0]);
+    read(tshark.check());
+    assert_eq!(read(tshark.unopened()), [""; 0]);
     let traffic = rig.relay.traffic();
     assert!(traffic.upward.lost > 0 && traffic.downward.lost > 0, "{traffic:?}");
 
@@ -42,5 +42,5 @@ fn both_ways_over_a_lossy_network_are_dissected_without_a_fault() {
 const PATH: &str = "coap.opt.uri_path_recon";
 
 fn count(tshark: &Tshark, filter: &str) -> usize {
-    tshark.lines(filter).expect("tshark reads it").len()
+    read(tshark.lines(filter)).len()
 }

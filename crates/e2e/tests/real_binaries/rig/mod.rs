@@ -7,7 +7,7 @@ mod watch;
 
 use std::path::PathBuf;
 
-use e2e::{Conditions, Relay, Tshark, wait_until};
+use e2e::{Conditions, Relay, Tshark, TsharkError, wait_until};
 use serde_json::Value;
 
 pub use files::{Files, NEW, OLD, PAYLOAD};
@@ -107,9 +107,14 @@ impl Rig {
     /// How many orders to install the module was sent, repetitions of one aside.
     pub fn executes(&self) -> usize {
         let filter = "coap.code == 2 && coap.opt.uri_path_recon == \"/5/0/2\"";
-        let mut sent = self.tshark().fields(filter, &["coap.mid", "coap.token"]).expect("tshark reads it");
+        let mut sent = read(self.tshark().fields(filter, &["coap.mid", "coap.token"]));
         sent.sort();
         sent.dedup();
         sent.len()
     }
+}
+
+/// What tshark read. The test fails with what is wrong, or with what to install.
+pub fn read<T>(result: Result<T, TsharkError>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
 }

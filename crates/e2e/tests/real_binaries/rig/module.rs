@@ -29,7 +29,7 @@ impl Module {
     pub fn event(&mut self, name: &str) -> Value {
         let part = format!("\"event\":\"{name}\"");
         let found = self.process.wait_for_line_after(self.seen, &part, PATIENCE);
-        let (seen, line) = found.expect("the module gets there");
+        let (seen, line) = found.unwrap_or_else(|error| panic!("{error}"));
         self.seen = seen;
         serde_json::from_str(&line).expect("it is JSON")
     }
