@@ -1,5 +1,6 @@
-//! The project's commands: `cargo xtask demo`, `test`, `bench`, `openapi`.
+//! The project's commands: `cargo xtask demo`, `test`, `bench`, `conformance`, `openapi`.
 
+mod conformance;
 mod demo;
 mod failure;
 mod prerequisites;
@@ -8,7 +9,7 @@ mod tools;
 use std::process::ExitCode;
 
 use failure::Failure;
-use tools::{Build, cargo, program};
+use tools::cargo;
 
 const HELP: &str = "\
 Usage: cargo xtask <command>
@@ -18,6 +19,7 @@ Commands:
                  (--keep leaves the server and the module running)
   test [FILTER]  Run all tests, or those whose name contains FILTER
   bench          Measure the server's CPU per message beside a plain UDP echo
+  conformance    Run every row of the conformance table and write docs/conformance.md
   openapi        Write the REST interface's description to crates/server/openapi.json
 ";
 
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         ["demo", "--keep"] => demo::run(demo::After::Keep),
         ["test", filter @ ..] => test(filter),
         ["bench", options @ ..] => bench(options),
+        ["conformance"] => prerequisites::install(prerequisites::FOR_TESTS).and_then(|()| conformance::run()),
         ["openapi"] => openapi(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -51,11 +54,7 @@ fn main() -> ExitCode {
 fn test(filter: &[&str]) -> Result<(), Failure> {
     prerequisites::install(prerequisites::FOR_TESTS)?;
     cargo(&["build", "--package", "server", "--package", "vmodule", "--bins"])?;
-    // CARGO_BIN_EXE_* exists only in a binary's own package; the whole-system tests get theirs from here.
-    let binaries = [
-        ("UPDRAFT_BIN", program("updraft", Build::Debug)?),
-        ("VMODULE_BIN", program("vmodule", Build::Debug)?),
-    ];
+    let binaries = tools::own_programs()?;
     if tools::succeeds("cargo", &["nextest", "--version"]) {
         let arguments = [&["nextest", "run", "--workspace"], filter].concat();
         tools::cargo_with(&arguments, &binaries)?;

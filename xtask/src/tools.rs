@@ -39,6 +39,15 @@ pub fn program(name: &str, build: Build) -> Result<OsString, Failure> {
     }
 }
 
+/// Where our debug programs are, as the whole-system tests want to know it: CARGO_BIN_EXE_* exists only in a
+/// binary's own package.
+pub fn own_programs() -> Result<[(&'static str, OsString); 2], Failure> {
+    Ok([
+        ("UPDRAFT_BIN", program("updraft", Build::Debug)?),
+        ("VMODULE_BIN", program("vmodule", Build::Debug)?),
+    ])
+}
+
 /// Runs cargo in the workspace.
 pub fn cargo(arguments: &[&str]) -> Result<(), Failure> {
     cargo_with(arguments, &[])

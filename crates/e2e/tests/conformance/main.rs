@@ -1,0 +1,4 @@
+//! The rows of `conformance.tsv` on whole systems: the server, the bootstrap server and the client role,
+//! with DTLS between them, in virtual time; and raw datagrams where a row gives bytes.
+
+mod vectors;
