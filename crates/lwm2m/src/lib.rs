@@ -27,6 +27,7 @@ extern crate alloc;
 
 pub mod client;
 pub mod format;
+pub mod model;
 pub mod object;
 pub mod path;
 pub mod server;
