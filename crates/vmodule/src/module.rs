@@ -46,7 +46,7 @@ impl Settings {
 }
 
 /// What has happened in a module.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// An image runs.
     Booted {

@@ -11,6 +11,7 @@ use coap::BlockSize;
 use machine::{Credential, Path, Socket};
 
 use super::firmware_values::{DeliveryMethod, StateAfterFailure};
+use super::package_uri::Scheme;
 
 /// What a client is and how it behaves.
 #[derive(Clone, Debug)]
@@ -199,6 +200,9 @@ impl Default for Radio {
 /// How object 5 behaves.
 #[derive(Clone, Debug)]
 pub struct FirmwareSettings {
+    /// `/5/0/8`; a Package URI of another scheme gives result 9. The owner has to carry out
+    /// [`Event::FetchWanted`](super::Event::FetchWanted) if HTTP is among them.
+    pub schemes: Vec<Scheme>,
     /// `/5/0/9`
     pub method: DeliveryMethod,
     /// The state after result 8.
@@ -220,6 +224,7 @@ pub struct FirmwareSettings {
 impl Default for FirmwareSettings {
     fn default() -> Self {
         Self {
+            schemes: vec![Scheme::Coap, Scheme::Coaps],
             method: DeliveryMethod::Both,
             after_failure: StateAfterFailure::Idle,
             route: DownloadRoute::Registration,

@@ -1,14 +1,17 @@
 //! What a client tells its owner.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use coap::Code;
 use machine::SessionEnd;
 
+use super::fetch::FetchId;
 use super::firmware_values::{UpdateResult, UpdateState};
 
 /// What has happened in a client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
     /// The server has accepted the registration.
     Registered,
@@ -53,6 +56,20 @@ pub enum Event {
         /// Bytes of the whole package, if known.
         total: Option<u64>,
     },
+    /// The owner is to download this over HTTP or HTTPS, from `offset` on if the entity tag is still the
+    /// same, and to report by `Client::fetch_started` and those beside it. A later one replaces it.
+    FetchWanted {
+        /// Names the transfer.
+        fetch: FetchId,
+        /// The Package URI.
+        uri: String,
+        /// How many bytes from the start are stored already.
+        offset: u64,
+        /// The entity tag that they had, as the server wrote it.
+        etag: Option<Vec<u8>>,
+    },
+    /// The transfer is not wanted any more; nothing about it is expected.
+    FetchStopped(FetchId),
     /// The owner is to restart the device. The client works on until it is dropped, so that its last
     /// answers can go out.
     RebootWanted(RebootReason),

@@ -8,13 +8,15 @@
 //! ```
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use machine::Instant;
 
+use super::config::FirmwareSettings;
 use super::firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, StoreError};
 use super::firmware_values::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
-use super::package_uri::{PackageUri, PackageUriError};
+use super::package_uri::{PackageUri, PackageUriError, Scheme};
 
 /// Why a write or an execute is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +59,7 @@ pub(super) struct FirmwareUpdate<F> {
     state: UpdateState,
     result: UpdateResult,
     uri: String,
+    schemes: Vec<Scheme>,
     method: DeliveryMethod,
     after_failure: StateAfterFailure,
     push_patience: Duration,
@@ -68,12 +71,8 @@ pub(super) struct FirmwareUpdate<F> {
 }
 
 impl<F: FirmwareStore> FirmwareUpdate<F> {
-    pub(super) fn new(
-        mut store: F,
-        method: DeliveryMethod,
-        after_failure: StateAfterFailure,
-        push_patience: Duration,
-    ) -> Self {
+    pub(super) fn new(mut store: F, settings: &FirmwareSettings) -> Self {
+        let after_failure = settings.after_failure;
         let (state, result, uri) = match store.recover() {
             Recovered::Nothing => (UpdateState::Idle, UpdateResult::Initial, None),
             Recovered::Interrupted { uri } => (UpdateState::Downloading, UpdateResult::Initial, Some(uri)),
@@ -86,9 +85,10 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
             state,
             result,
             uri: uri.unwrap_or_default(),
-            method,
+            schemes: settings.schemes.clone(),
+            method: settings.method,
             after_failure,
-            push_patience,
+            push_patience: settings.push_patience,
             received: 0,
             total: None,
             push_deadline: None,
@@ -106,6 +106,10 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
 
     pub(super) fn uri(&self) -> &str {
         &self.uri
+    }
+
+    pub(super) fn schemes(&self) -> &[Scheme] {
+        &self.schemes
     }
 
     pub(super) fn method(&self) -> DeliveryMethod {
@@ -179,9 +183,9 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
         self.result = UpdateResult::Initial;
         self.uri = uri.to_string();
         let parsed = match PackageUri::parse(uri) {
-            Ok(parsed) => parsed,
+            Ok(parsed) if self.schemes.contains(&parsed.scheme) => parsed,
             Err(PackageUriError::Invalid) => return self.unusable(UpdateResult::InvalidUri),
-            Err(PackageUriError::UnsupportedScheme) => {
+            Ok(_) | Err(PackageUriError::UnsupportedScheme) => {
                 return self.unusable(UpdateResult::UnsupportedProtocol);
             }
         };

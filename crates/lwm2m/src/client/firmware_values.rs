@@ -36,6 +36,10 @@ pub enum UpdateResult {
     UpdateFailed = 8,
     /// The scheme of the Package URI is not supported.
     UnsupportedProtocol = 9,
+    /// The server canceled the update (object version 1.1).
+    Canceled = 10,
+    /// The update is put off (object version 1.1).
+    Deferred = 11,
 }
 
 /// Resource 9, Firmware Update Delivery Method.

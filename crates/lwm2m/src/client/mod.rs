@@ -20,6 +20,7 @@ use machine::{
 mod attributes;
 mod config;
 mod event;
+mod fetch;
 mod firmware_store;
 mod firmware_update;
 mod firmware_values;
@@ -38,11 +39,13 @@ pub use config::{
     ServerAccount, Version,
 };
 pub use event::{Event, RebootReason};
+pub use fetch::{FetchFailure, FetchId, FetchStart};
 pub use firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, StoreError};
 pub use firmware_values::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
 pub use package_uri::{PackageUri, PackageUriError, Scheme};
 
 use attributes::Attributes;
+use fetch::Fetch;
 use firmware_update::{FirmwareUpdate, UriWritten};
 use objects::{Objects, ServerObject};
 use observations::Observations;
@@ -59,6 +62,7 @@ pub struct Client<F> {
     registration: Registration,
     update: FirmwareUpdate<F>,
     pull: Option<Pull>,
+    fetch: Option<Fetch>,
     server: ServerObject,
     attributes: Attributes,
     observations: Observations,
@@ -85,14 +89,13 @@ impl<F: FirmwareStore> Client<F> {
             Access::Secured { .. } => None,
         };
         let retry = (config.shortest_retry, config.longest_retry);
-        let settings = &config.firmware;
-        let update =
-            FirmwareUpdate::new(store, settings.method, settings.after_failure, settings.push_patience);
+        let update = FirmwareUpdate::new(store, &config.firmware);
         let mut client = Self {
             version: config.version,
             endpoint: Endpoint::new(config.coap.clone(), random.seed()),
             registration: Registration::new(open_link, config.server.lifetime, retry, first_request, now),
             pull: None,
+            fetch: None,
             server: ServerObject::new(&config.server),
             attributes: Attributes::default(),
             observations: Observations::default(),

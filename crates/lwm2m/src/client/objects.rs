@@ -194,9 +194,6 @@ impl Radio {
     }
 }
 
-/// `/5/0/8`: CoAP and CoAPS (OMA 5.xml).
-const PROTOCOLS: [i64; 2] = [0, 1];
-
 impl<F: FirmwareStore> FirmwareUpdate<F> {
     fn read(&self, resource: u16) -> Option<Resource> {
         Some(match resource {
@@ -205,7 +202,7 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
             5 => number(self.result() as u8),
             6 => text(&self.package()?.name),
             7 => text(&self.package()?.version),
-            8 => numbers(PROTOCOLS),
+            8 => numbers(self.schemes().iter().map(|scheme| scheme.protocol().into())),
             9 => number(self.method() as u8),
             _ => return None,
         })

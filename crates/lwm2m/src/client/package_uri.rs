@@ -11,7 +11,7 @@ pub struct PackageUri {
     pub scheme: Scheme,
     /// The host as it is written, without brackets.
     pub host: String,
-    /// The port, 5683 or 5684 if none is written.
+    /// The port; that of the scheme if none is written.
     pub port: u16,
     /// The decoded segments of the path.
     pub path: Vec<Vec<u8>>,
@@ -26,6 +26,10 @@ pub enum Scheme {
     Coap,
     /// CoAP over DTLS.
     Coaps,
+    /// HTTP 1.1, by the owner of the client.
+    Http,
+    /// HTTP 1.1 over TLS, by the owner of the client.
+    Https,
 }
 
 /// Why a Package URI cannot be used.
@@ -79,12 +83,29 @@ impl Scheme {
         if !starts_well || !characters.all(goes_on) {
             return Err(PackageUriError::Invalid);
         }
-        if text.eq_ignore_ascii_case("coap") {
-            Ok(Self::Coap)
-        } else if text.eq_ignore_ascii_case("coaps") {
-            Ok(Self::Coaps)
-        } else {
-            Err(PackageUriError::UnsupportedScheme)
+        let spoken = Self::ALL.into_iter().find(|scheme| text.eq_ignore_ascii_case(scheme.name()));
+        spoken.ok_or(PackageUriError::UnsupportedScheme)
+    }
+
+    const ALL: [Self; 4] = [Self::Coap, Self::Coaps, Self::Http, Self::Https];
+
+    /// As it stands in a URI.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Coap => "coap",
+            Self::Coaps => "coaps",
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The number in `/5/0/8` (OMA 5.xml).
+    pub const fn protocol(self) -> u8 {
+        match self {
+            Self::Coap => 0,
+            Self::Coaps => 1,
+            Self::Http => 2,
+            Self::Https => 3,
         }
     }
 
@@ -92,6 +113,8 @@ impl Scheme {
         match self {
             Self::Coap => 5683,
             Self::Coaps => 5684,
+            Self::Http => 80,
+            Self::Https => 443,
         }
     }
 }
@@ -162,6 +185,10 @@ mod tests {
         let port = |text| PackageUri::parse(text).unwrap().port;
         assert_eq!(port("coap://host/f"), 5683);
         assert_eq!(port("COAPS://host:/f"), 5684);
+        assert_eq!(
+            (port("http://host/f"), port("https://host/f"), port("HTTP://host:8081/f")),
+            (80, 443, 8_081)
+        );
         assert_eq!(PackageUri::parse("coap://[::1]:9/f").unwrap().address(), "[::1]:9".parse().ok());
     }
 
@@ -190,7 +217,7 @@ mod tests {
         ] {
             assert_eq!(PackageUri::parse(text), Err(PackageUriError::Invalid), "{text}");
         }
-        for text in ["http://host/f", "ftp://host/f", "coap+tcp://host/f"] {
+        for text in ["ftp://host/f", "httpx://host/f", "coap+tcp://host/f"] {
             assert_eq!(PackageUri::parse(text), Err(PackageUriError::UnsupportedScheme), "{text}");
         }
     }

@@ -52,6 +52,9 @@ const LONGEST_MAX_AGE: u32 = 3_600;
 
 impl<F: FirmwareStore> Client<F> {
     pub(super) fn start_pull(&mut self, uri: PackageUri, kept: &Kept, now: Instant) {
+        if matches!(uri.scheme, Scheme::Http | Scheme::Https) {
+            return self.start_fetch(kept, now);
+        }
         let size = self.config.firmware.block_size;
         let identified = kept.etag.is_some();
         let download = Download::new(size, kept.offset, kept.etag.as_deref());
@@ -85,7 +88,7 @@ impl<F: FirmwareStore> Client<F> {
                 pull.phase = Phase::Opening(request);
                 self.sessions.push_back(SessionCommand::Open { request, remote, credential });
             }
-            (Scheme::Coaps, None) => return false,
+            (Scheme::Coaps, None) | (Scheme::Http | Scheme::Https, _) => return false,
         }
         true
     }
@@ -99,6 +102,10 @@ impl<F: FirmwareStore> Client<F> {
 
     /// When the download has something to do.
     pub(super) fn pull_due(&self) -> Option<Instant> {
+        self.block_due().into_iter().chain(self.fetch_due()).min()
+    }
+
+    fn block_due(&self) -> Option<Instant> {
         match self.pull.as_ref()?.phase {
             Phase::Due(at) if self.pull_link().is_some() => Some(at),
             _ => None,
@@ -115,7 +122,8 @@ impl<F: FirmwareStore> Client<F> {
     }
 
     pub(super) fn advance_pull(&mut self, now: Instant) {
-        let (Some(due), Some(link)) = (self.pull_due(), self.pull_link()) else { return };
+        self.advance_fetch(now);
+        let (Some(due), Some(link)) = (self.block_due(), self.pull_link()) else { return };
         let Some(pull) = self.pull.as_mut().filter(|_| due <= now) else { return };
         let mut request =
             Request::with_segments(Code::GET, pull.uri.path.iter().map(alloc::vec::Vec::as_slice));
@@ -135,6 +143,7 @@ impl<F: FirmwareStore> Client<F> {
 
     /// Ends the download without a verdict.
     pub(super) fn drop_pull(&mut self, now: Instant) {
+        self.drop_fetch();
         let Some(pull) = self.pull.take() else { return };
         if let Phase::Asking(id) = pull.phase {
             self.endpoint.cancel(id, now);

@@ -149,7 +149,9 @@ impl RunArguments {
     }
 
     fn remote(&self) -> Result<(Scheme, SocketAddr), RunError> {
-        let uri = PackageUri::parse(&self.server).map_err(|_| RunError::Server(self.server.clone()))?;
+        let uri = PackageUri::parse(&self.server).ok();
+        let uri = uri.filter(|uri| matches!(uri.scheme, Scheme::Coap | Scheme::Coaps));
+        let uri = uri.ok_or_else(|| RunError::Server(self.server.clone()))?;
         let found = (uri.host.as_str(), uri.port).to_socket_addrs().ok();
         let remote = found.and_then(|mut found| found.next());
         remote.map(|remote| (uri.scheme, remote)).ok_or(RunError::NoAddress { host: uri.host })
@@ -158,7 +160,7 @@ impl RunArguments {
     fn settings(&self, scheme: Scheme, remote: SocketAddr) -> anyhow::Result<Settings> {
         let access = match scheme {
             Scheme::Coap => Access::Open(Path { socket: OPEN_SOCKET, remote }),
-            Scheme::Coaps => {
+            _ => {
                 let name = self.kind.endpoint_name(&self.imei);
                 let identity = self.identity.as_deref().unwrap_or(&name);
                 let credential = key::credential(identity, self.key_file.as_ref(), self.key_hex.as_deref())?;

@@ -135,6 +135,11 @@ fn client_line(event: &client::Event) -> Line {
             );
             line("progress", text, json!({ "bytes": bytes, "total": total }))
         }
+        Client::FetchWanted { uri, offset, .. } => {
+            let text = format!("downloading from {uri}, byte {offset} on");
+            line("fetch", text, json!({ "uri": uri, "offset": offset }))
+        }
+        Client::FetchStopped(_) => line("fetch-stopped", "download dropped", json!({})),
         Client::RebootWanted(_) => line("reboot-wanted", "about to reboot", json!({})),
         Client::PowerLost => line("power-lost", "power lost", json!({})),
     }
@@ -158,6 +163,8 @@ fn firmware_line(state: UpdateState, result: UpdateResult) -> Line {
         UpdateResult::InvalidUri => ": the package URI leads nowhere",
         UpdateResult::UpdateFailed => ": the update failed",
         UpdateResult::UnsupportedProtocol => ": the protocol of the package URI is not supported",
+        UpdateResult::Canceled => ": the server canceled the update",
+        UpdateResult::Deferred => ": the update is put off",
     };
     let text = format!("{name}{outcome} (state {}, result {})", state as u8, result as u8);
     line(name, text, json!({ "state": state as u8, "result": result as u8 }))
