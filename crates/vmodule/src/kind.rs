@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use firmware::{Model, TextError};
-use lwm2m::client::{Config, DefaultFormat, Device, ServerAccount, StateAfterFailure};
+use lwm2m::client::{Config, Device, ServerAccount, StateAfterFailure};
 
 /// A kind of module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -65,7 +65,7 @@ impl Kind {
         };
         match self {
             Self::Ryz014 => {
-                config.default_format = DefaultFormat::Tlv;
+                config.quirks.formats.single = lwm2m::format::LWM2M_TLV;
                 config.firmware.after_failure = StateAfterFailure::Idle;
             }
         }

@@ -4,13 +4,16 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::SocketAddr;
+use core::fmt;
 use core::time::Duration;
 
 use coap::BlockSize;
-use machine::{Credential, Path, Socket};
+use machine::Socket;
 
+use super::account::Accounts;
+use super::quirks::Quirks;
 use super::firmware_values::{DeliveryMethod, StateAfterFailure};
+use crate::path::ObjectId;
 use super::package_uri::Scheme;
 
 /// What a client is and how it behaves.
@@ -18,18 +21,24 @@ use super::package_uri::Scheme;
 pub struct Config {
     /// The endpoint name, such as `urn:imei:015770000031766`.
     pub endpoint_name: String,
-    /// The version of LwM2M to register with; a server that refuses 1.1 is offered 1.0.
+    /// The version of LwM2M to register with; a server that refuses it is offered 1.0.
     pub version: Version,
-    /// The server, as objects 0 and 1 would hold it.
-    pub server: ServerAccount,
+    /// The servers, unless [`Config::saved`] knows better.
+    pub accounts: Accounts,
+    /// What an earlier run of the same device has asked its owner to keep ([`Event::SaveWanted`]).
+    ///
+    /// [`Event::SaveWanted`]: super::Event::SaveWanted
+    pub saved: Option<Saved>,
+    /// The socket for plain CoAP to servers that a bootstrap names.
+    pub open_socket: Socket,
+    /// Whether the client listens only for a while after each message, and tells so at registration.
+    pub queue_mode: Option<QueueMode>,
     /// Object 3.
     pub device: Device,
     /// Object 4.
     pub radio: Radio,
     /// Object 5.
     pub firmware: FirmwareSettings,
-    /// How a Read without Accept is answered.
-    pub default_format: DefaultFormat,
     /// Whether notifications are confirmable.
     pub confirmable_notifications: bool,
     /// What becomes of observations when the client registers anew.
@@ -39,25 +48,37 @@ pub struct Config {
     pub shortest_retry: Duration,
     /// Where the doubling ends.
     pub longest_retry: Duration,
+    /// After so many vain attempts in a row at each server the bootstrap server is asked, if there is one.
+    pub attempts: u32,
+    /// The objects beside 1, 3, 4 and 5 that the device has: of 2, 9, 16 and 19.
+    pub optional_objects: Vec<ObjectId>,
+    /// What sets this client apart from others; see [`Profile::imitate`](super::quirks::Profile::imitate).
+    pub quirks: Quirks,
     /// Parameters and bounds of CoAP.
     pub coap: coap::Config,
 }
 
 impl Config {
-    /// A client of this name and server with the settings of a small device.
-    pub fn new(endpoint_name: &str, server: ServerAccount) -> Self {
+    /// A client of this name and these servers with the settings of a small device.
+    pub fn new(endpoint_name: &str, accounts: impl Into<Accounts>) -> Self {
+        let accounts = accounts.into();
         Self {
             endpoint_name: endpoint_name.into(),
             version: Version::V1_0,
-            server,
+            open_socket: accounts.open_socket(),
+            accounts,
+            saved: None,
+            queue_mode: None,
             device: Device::default(),
             radio: Radio::default(),
             firmware: FirmwareSettings::default(),
-            default_format: DefaultFormat::ByPath,
             confirmable_notifications: false,
             observations: ObservationsAtRegister::Dropped,
             shortest_retry: Duration::from_secs(5),
             longest_retry: Duration::from_secs(600),
+            attempts: 5,
+            optional_objects: Vec::new(),
+            quirks: Quirks::STANDARD,
             coap: small_device(),
         }
     }
@@ -89,6 +110,8 @@ pub enum Version {
     V1_0,
     /// 1.1
     V1_1,
+    /// 1.2
+    V1_2,
 }
 
 impl Version {
@@ -96,33 +119,53 @@ impl Version {
         match self {
             Self::V1_0 => "lwm2m=1.0",
             Self::V1_1 => "lwm2m=1.1",
+            Self::V1_2 => "lwm2m=1.2",
         }
     }
 }
 
-/// The server that a client belongs to.
-#[derive(Clone, Debug)]
-pub struct ServerAccount {
-    /// How to reach it.
-    pub access: Access,
-    /// `/1/0/0`, 1 to 65,534.
-    pub short_server_id: u16,
-    /// `/1/0/1` in seconds; 0 never ends.
-    pub lifetime: u32,
+/// How a client in queue mode sleeps (LwM2M Core 1.1 section 6.5).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueMode {
+    /// How long it listens after its last message.
+    pub awake: Duration,
+    /// It updates its registration at least this often, which is when servers reach it; `None`: as its
+    /// lifetime asks.
+    pub wakes_every: Option<Duration>,
+    /// It opens a new session at each wake-up: an abbreviated handshake is followed by an Update, a full
+    /// one by a Register.
+    pub new_session: bool,
 }
 
-/// How to reach a server.
-#[derive(Clone, Debug)]
-pub enum Access {
-    /// Plain CoAP along this path.
-    Open(Path),
-    /// CoAP over DTLS with a pre-shared key.
-    Secured {
-        /// The server's address.
-        remote: SocketAddr,
-        /// Who we are.
-        credential: Credential,
-    },
+impl Default for QueueMode {
+    fn default() -> Self {
+        // MAX_TRANSMIT_WAIT (RFC 7252 section 4.8.2).
+        Self { awake: Duration::from_secs(93), wakes_every: None, new_session: false }
+    }
+}
+
+/// What a device keeps over a restart beside its firmware: the objects that a bootstrap has written, and the
+/// observations that outlive a registration. It contains keys.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Saved(pub(super) Vec<u8>);
+
+impl Saved {
+    /// What [`Saved::as_bytes`] gave. Bytes that mean nothing are noticed when a client starts: it then has
+    /// the accounts of its configuration.
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// The bytes to keep.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Saved {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Saved").field(&self.0.len()).finish()
+    }
 }
 
 /// Object 3, Device.
@@ -245,15 +288,6 @@ pub enum DownloadRoute {
     /// To the host and port of the URI: over this socket for coap, on a session of its own with the same
     /// credential for coaps. The host has to be an address.
     Separate(Socket),
-}
-
-/// How a Read without Accept is answered.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum DefaultFormat {
-    /// A single resource as text, everything else as TLV (Anjay).
-    ByPath,
-    /// Everything as TLV (Wakaama).
-    Tlv,
 }
 
 /// What becomes of observations when a client registers anew.

@@ -70,6 +70,9 @@ pub enum Event {
     },
     /// The transfer is not wanted any more; nothing about it is expected.
     FetchStopped(FetchId),
+    /// Accounts or observations that outlive a restart have changed: the owner is to keep what
+    /// [`Client::save`](super::Client::save) gives now.
+    SaveWanted,
     /// The owner is to restart the device. The client works on until it is dropped, so that its last
     /// answers can go out.
     RebootWanted(RebootReason),

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use coap::{Code, ContentFormat, OptionNumber, Request};
 use machine::{Instant, SessionCommand};
 
-use super::config::{Access, ObservationsAtRegister, Version};
+use super::account::Access;
+use super::config::{ObservationsAtRegister, Version};
 use super::event::Event;
 use super::firmware_store::FirmwareStore;
 use super::firmware_values::UpdateResult;
@@ -66,7 +67,7 @@ impl<F: FirmwareStore> Client<F> {
     pub(super) fn take(&mut self, step: Step, now: Instant) {
         let (link, request) = match step {
             Step::Open(request) => {
-                if let Access::Secured { remote, credential } = &self.config.server.access {
+                if let Some(Access::Secured { remote, credential }) = self.access() {
                     let (remote, credential) = (*remote, credential.clone());
                     self.sessions.push_back(SessionCommand::Open { request, remote, credential });
                 }

@@ -17,6 +17,7 @@ use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
 
+mod account;
 mod attributes;
 mod config;
 mod event;
@@ -29,14 +30,15 @@ mod objects;
 mod observations;
 mod package_uri;
 mod pull;
+pub mod quirks;
 mod registration;
 mod requests;
 #[cfg(test)]
 mod tests;
 
+pub use account::{Access, Accounts, BootstrapAccount, MOST_SERVERS, ServerAccount};
 pub use config::{
-    Access, Config, DefaultFormat, Device, DownloadRoute, FirmwareSettings, ObservationsAtRegister, Radio,
-    ServerAccount, Version,
+    Config, Device, DownloadRoute, FirmwareSettings, ObservationsAtRegister, QueueMode, Radio, Saved, Version,
 };
 pub use event::{Event, RebootReason};
 pub use fetch::{FetchFailure, FetchId, FetchStart};
@@ -84,19 +86,21 @@ impl<F: FirmwareStore> Client<F> {
     /// a late answer to one of theirs is not taken for ours.
     pub fn new(config: Config, store: F, seed: Seed, first_request: OpenRequest, now: Instant) -> Self {
         let mut random = Random::new(seed);
-        let open_link = match &config.server.access {
+        let account = config.accounts.servers.first();
+        let open_link = account.and_then(|account| match &account.access {
             Access::Open(path) => Some(Link::Open(*path)),
             Access::Secured { .. } => None,
-        };
+        });
+        let lifetime = account.map_or(0, |account| account.lifetime);
         let retry = (config.shortest_retry, config.longest_retry);
         let update = FirmwareUpdate::new(store, &config.firmware);
         let mut client = Self {
             version: config.version,
             endpoint: Endpoint::new(config.coap.clone(), random.seed()),
-            registration: Registration::new(open_link, config.server.lifetime, retry, first_request, now),
+            registration: Registration::new(open_link, lifetime, retry, first_request, now),
             pull: None,
             fetch: None,
-            server: ServerObject::new(&config.server),
+            server: ServerObject::new(account),
             attributes: Attributes::default(),
             observations: Observations::default(),
             sessions: VecDeque::new(),
@@ -167,6 +171,15 @@ impl<F: FirmwareStore> Client<F> {
         self.config.radio = radio;
         self.changed = true;
         self.settle(now);
+    }
+
+    /// What the owner is to keep over a restart; see [`Event::SaveWanted`].
+    pub fn save(&self) -> Saved {
+        Saved::from_bytes(&[])
+    }
+
+    fn access(&self) -> Option<&Access> {
+        self.config.accounts.servers.first().map(|account| &account.access)
     }
 
     fn objects(&self) -> Objects<'_, F> {

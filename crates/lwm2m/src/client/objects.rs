@@ -6,7 +6,8 @@ use alloc::string::String;
 use coap::Code;
 
 use super::attributes::Periods;
-use super::config::{Device, Radio, ServerAccount};
+use super::account::ServerAccount;
+use super::config::{Device, Radio};
 use super::firmware_store::FirmwareStore;
 use super::firmware_update::FirmwareUpdate;
 use crate::object::Access;
@@ -122,10 +123,10 @@ pub(super) struct ServerObject {
 const DEFAULT_DISABLE_TIMEOUT: u32 = 86_400;
 
 impl ServerObject {
-    pub(super) fn new(account: &ServerAccount) -> Self {
+    pub(super) fn new(account: Option<&ServerAccount>) -> Self {
         Self {
-            short_server_id: account.short_server_id,
-            lifetime: account.lifetime,
+            short_server_id: account.map_or(0, |account| account.short_server_id),
+            lifetime: account.map_or(0, |account| account.lifetime),
             periods: Periods::default(),
             disable_timeout: DEFAULT_DISABLE_TIMEOUT,
             storing: false,

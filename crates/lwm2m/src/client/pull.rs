@@ -6,7 +6,8 @@ use coap::{Code, Download, DownloadError, Request, RequestId, Response};
 use machine::{Credential, Instant, Link, OpenRequest, Path, SessionCommand};
 
 use super::Client;
-use super::config::{Access, DownloadRoute};
+use super::account::Access;
+use super::config::DownloadRoute;
 use super::firmware_store::{FirmwareStore, Kept};
 use super::firmware_values::UpdateResult;
 use super::package_uri::{PackageUri, Scheme};
@@ -94,7 +95,7 @@ impl<F: FirmwareStore> Client<F> {
     }
 
     fn credential(&self) -> Option<Credential> {
-        match &self.config.server.access {
+        match self.access()? {
             Access::Secured { credential, .. } => Some(credential.clone()),
             Access::Open(_) => None,
         }

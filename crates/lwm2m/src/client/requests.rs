@@ -8,7 +8,6 @@ use machine::{Instant, Link};
 
 use super::Client;
 use super::attributes::AttributeError;
-use super::config::DefaultFormat;
 use super::event::{Event, RebootReason};
 use super::firmware_store::FirmwareStore;
 use super::firmware_update::{Part, Refusal, UriWritten};
@@ -90,10 +89,11 @@ impl<F: FirmwareStore> Client<F> {
     }
 
     fn default_format(&self, node: &Node) -> u16 {
-        match (self.config.default_format, node.value()) {
-            (DefaultFormat::ByPath, Some(Value::Opaque(_))) => format::OCTET_STREAM,
-            (DefaultFormat::ByPath, Some(_)) => format::TEXT_PLAIN,
-            _ => format::LWM2M_TLV,
+        let formats = self.config.quirks.formats;
+        match node.value() {
+            Some(Value::Opaque(_)) if formats.single == format::TEXT_PLAIN => format::OCTET_STREAM,
+            Some(_) => formats.single,
+            None => formats.several,
         }
     }
 

@@ -135,6 +135,7 @@ fn client_line(event: &client::Event) -> Line {
             );
             line("progress", text, json!({ "bytes": bytes, "total": total }))
         }
+        Client::SaveWanted => line("saved", "accounts saved", json!({})),
         Client::FetchWanted { uri, offset, .. } => {
             let text = format!("downloading from {uri}, byte {offset} on");
             line("fetch", text, json!({ "uri": uri, "offset": offset }))

@@ -33,7 +33,7 @@ fn a_read_without_accept_is_answered_in_the_clients_own_taste() {
     assert_eq!(format_of(open_config(), "/3/0/3"), ContentFormat::TEXT_PLAIN);
     assert_eq!(format_of(open_config(), "/3/0/11/0"), ContentFormat::TEXT_PLAIN);
     assert_eq!(format_of(open_config(), "/3/0/11"), ContentFormat::LWM2M_TLV);
-    let wakaama = Config { default_format: DefaultFormat::Tlv, ..open_config() };
+    let wakaama = Config { quirks: quirks::Profile::Wakaama.quirks(), ..open_config() };
     assert_eq!(format_of(wakaama, "/3/0/3"), ContentFormat::LWM2M_TLV);
 }
 

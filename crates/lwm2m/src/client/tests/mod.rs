@@ -104,7 +104,8 @@ pub(super) fn open_config() -> Config {
 pub(super) fn secured_config() -> Config {
     let credential = Credential { identity: b"node-1".to_vec(), key: vec![7; 16] };
     let access = Access::Secured { remote: "192.0.2.1:5684".parse().unwrap(), credential };
-    Config { server: ServerAccount { access, short_server_id: 1, lifetime: 300 }, ..open_config() }
+    let account = ServerAccount { access, short_server_id: 1, lifetime: 300 };
+    Config { accounts: account.into(), ..open_config() }
 }
 
 /// A client and, at the other end of a perfect wire, the CoAP endpoint of a server without any role.
@@ -145,7 +146,7 @@ impl Pair {
     /// A client that has registered.
     pub(super) fn registered(config: Config, store: MemoryStore) -> Self {
         let mut pair = Self::new(config, store);
-        if pair.client.config.server.lifetime > 0 && pair.asked.is_empty() {
+        if pair.asked.is_empty() {
             pair.session_up(SessionId(1));
         }
         pair.accept_registration();

@@ -156,7 +156,7 @@ fn a_client_that_is_shut_down_deregisters_and_falls_silent() {
 #[test]
 fn a_lifetime_of_zero_never_needs_an_update() {
     let mut config = open_config();
-    config.server.lifetime = 0;
+    config.accounts.servers[0].lifetime = 0;
     let mut pair = Pair::new(config, MemoryStore::default());
     pair.accept_registration();
     pair.pass(Duration::from_secs(1_000_000));
