@@ -5,7 +5,7 @@ use std::process::Command;
 use crate::failure::Failure;
 use crate::tools;
 
-/// A program that we need and the Debian package that has it.
+/// A program (or a file, by its absolute path) that we need, and the Debian package that has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Prerequisite {
     program: &'static str,
@@ -26,6 +26,11 @@ pub const FOR_TESTS: &[Prerequisite] = &[
     needs("coap-client-openssl", "libcoap3-bin"),
     needs("coap-server-openssl", "libcoap3-bin"),
     needs("tshark", "tshark"),
+    needs("gnutls-cli", "gnutls-bin"),
+    needs("/usr/include/mbedtls/ssl.h", "libmbedtls-dev"),
+    // A crate builds mbedTLS 3.6 with these.
+    needs("cmake", "cmake"),
+    needs("clang", "clang"),
 ];
 
 /// Installs what is missing, or says how to.

@@ -1,5 +1,4 @@
 //! Our endpoint on a real socket, beside a foreign program.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, UdpSocket};

@@ -1,12 +1,9 @@
 //! DTLS against libcoap's client and server, which stand on OpenSSL.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
-mod dtls_peers;
 
 use std::net::{SocketAddr, UdpSocket};
 
+use super::station::{IDENTITY, KEY, Program, Station};
 use dtls::{Event, Suite};
-use dtls_peers::{IDENTITY, KEY, Program, Station};
 use machine::SessionEnd;
 
 const PACKAGE: &str = "libcoap3-bin";

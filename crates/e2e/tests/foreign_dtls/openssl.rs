@@ -1,15 +1,12 @@
 //! DTLS against `openssl s_client` and `openssl s_server`, with and without the extensions that both sides can
 //! leave out.
-#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
-
-mod dtls_peers;
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::process::ChildStdin;
 
+use super::station::{IDENTITY, KEY, Program, Station};
 use dtls::{Event, Suite};
-use dtls_peers::{IDENTITY, KEY, Program, Station};
 use machine::SessionEnd;
 
 const CCM_8: (&str, Suite) = ("PSK-AES128-CCM8", Suite::PskAes128Ccm8);
