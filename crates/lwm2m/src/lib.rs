@@ -6,6 +6,7 @@
 //!
 //! ```
 //! use lwm2m::format::tlv;
+//! use lwm2m::model::ObjectModel;
 //! use lwm2m::path::Path;
 //! use lwm2m::value::{Node, Value};
 //!
@@ -15,7 +16,7 @@
 //! let mut bytes = Vec::new();
 //! tlv::encode(path, &node, &mut bytes).unwrap();
 //! assert_eq!(bytes, [0xC5, 0x03, b'1', b'.', b'0', b'.', b'3']);
-//! assert_eq!(tlv::decode(path, &bytes).unwrap(), node);
+//! assert_eq!(tlv::decode(path, &bytes, &ObjectModel::CORE).unwrap(), node);
 //! ```
 //!
 //! What this crate will never do: open a socket, read a clock, know DTLS, load an image.

@@ -13,6 +13,7 @@ use super::firmware_store::FirmwareStore;
 use super::firmware_update::{Part, Refusal, UriWritten};
 use super::objects::{access_of, resources_of};
 use crate::format::{self, DecodeError};
+use crate::model::ObjectModel;
 use crate::object::{self, Access, firmware};
 use crate::path::{InstanceId, Path};
 use crate::value::{Instance, Node, Resource, Value};
@@ -213,10 +214,13 @@ impl<F: FirmwareStore> Client<F> {
             _ => return Err(Code::METHOD_NOT_ALLOWED),
         }
         let chosen = request.options.content_format().map_or(format::TEXT_PLAIN, |chosen| chosen.0);
-        let node = format::decode(chosen, path, &request.payload).map_err(|error| match error {
-            DecodeError::UnsupportedFormat(_) => Code::UNSUPPORTED_CONTENT_FORMAT,
-            _ => Code::BAD_REQUEST,
-        })?;
+        let node =
+            format::decode(chosen, path, &request.payload, &ObjectModel::CORE).map_err(
+                |error| match error {
+                    DecodeError::UnsupportedFormat(_) => Code::UNSUPPORTED_CONTENT_FORMAT,
+                    _ => Code::BAD_REQUEST,
+                },
+            )?;
         match node {
             Node::Resource(Resource::Single(value)) => self.write_resource(path, value, now)?,
             Node::Instance(values) => {

@@ -4,15 +4,15 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use super::{DecodeError, utf8};
-use crate::object;
+use crate::model::ObjectModel;
 use crate::path::{InstanceId, ObjectId, Path};
 use crate::value::{Kind, Value};
 
 /// Reads a value of the type that the object model gives `path`; a string where it gives none.
 ///
 /// Surrounding white space of numbers is let through, and booleans as `true` and `false`.
-pub fn decode(path: Path, payload: &[u8]) -> Result<Value, DecodeError> {
-    let kind = object::definition_at(path).map_or(Kind::String, |definition| definition.kind);
+pub fn decode(path: Path, payload: &[u8], model: &ObjectModel) -> Result<Value, DecodeError> {
+    let kind = model.kind_at(path).unwrap_or(Kind::String);
     let text = utf8(payload)?;
     let trimmed = text.trim();
     let wrong = DecodeError::WrongText(kind);
@@ -81,6 +81,10 @@ fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn decode(path: Path, payload: &[u8]) -> Result<Value, DecodeError> {
+        super::decode(path, payload, &ObjectModel::CORE)
+    }
 
     #[test]
     fn opaque_values_are_base64() {

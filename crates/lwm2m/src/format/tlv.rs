@@ -8,7 +8,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::EncodeError;
-use crate::object;
+use crate::model::ObjectModel;
 use crate::path::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId};
 use crate::value::{Instance, Kind, Node, Resource, Value};
 
@@ -49,22 +49,32 @@ pub enum TlvError {
 /// A value whose resource no model describes becomes [`Value::Opaque`]. Clients answer a request for one
 /// resource with the resource's record, with its object instance around it, or (several values) with the bare
 /// resource instances; all are read. A record that comes twice counts by its last value.
-pub fn decode(path: Path, bytes: &[u8]) -> Result<Node, TlvError> {
+pub fn decode(path: Path, bytes: &[u8], model: &ObjectModel) -> Result<Node, TlvError> {
     let object = path.object_id().ok_or(TlvError::NotThere)?;
     match path {
         Path::Root => Err(TlvError::NotThere),
-        Path::Object(_) => instances(object, bytes).map(Node::Object),
-        Path::Instance(_, instance) => resources_of(object, instance, bytes).map(Node::Instance),
+        Path::Object(_) => instances(object, bytes, model).map(Node::Object),
+        Path::Instance(_, instance) => resources_of(object, instance, bytes, model).map(Node::Instance),
         Path::Resource(_, instance, resource) => {
             if starts_with(field::RESOURCE_INSTANCE, bytes)? {
-                let kind = object::definition(object, resource).map(|definition| definition.kind);
+                let kind = model.resource(object, resource).map(|definition| definition.kind);
                 return values(kind, bytes).map(|values| Node::Resource(Resource::Multiple(values)));
             }
-            let mut found = resources_of(object, instance, bytes)?;
+            let mut found = resources_of(object, instance, bytes, model)?;
             found.remove(&resource).map(Node::Resource).ok_or(TlvError::NotThere)
         }
         Path::ResourceInstance(_, instance, resource, value) => {
-            value_of(object, instance, resource, value, bytes).map(Node::Value)
+            let kind = model.kind_at(path);
+            if starts_with(field::RESOURCE_INSTANCE, bytes)? {
+                let found = values(kind, bytes)?.remove(&value);
+                return found.map(Node::Value).ok_or(TlvError::NotThere);
+            }
+            match resources_of(object, instance, bytes, model)?.remove(&resource) {
+                Some(Resource::Multiple(mut values)) => {
+                    values.remove(&value).map(Node::Value).ok_or(TlvError::NotThere)
+                }
+                Some(Resource::Single(_)) | None => Err(TlvError::NotThere),
+            }
         }
     }
 }
@@ -118,7 +128,11 @@ fn number(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-fn instances(object: ObjectId, mut bytes: &[u8]) -> Result<BTreeMap<InstanceId, Instance>, TlvError> {
+fn instances(
+    object: ObjectId,
+    mut bytes: &[u8],
+    model: &ObjectModel,
+) -> Result<BTreeMap<InstanceId, Instance>, TlvError> {
     let mut found = BTreeMap::new();
     let whole = bytes;
     while !bytes.is_empty() {
@@ -126,20 +140,25 @@ fn instances(object: ObjectId, mut bytes: &[u8]) -> Result<BTreeMap<InstanceId, 
         if record.kind != field::INSTANCE {
             // The only instance of a single-instance object, without its record.
             found.clear();
-            found.insert(InstanceId(0), resources(object, whole)?);
+            found.insert(InstanceId(0), resources(object, whole, model)?);
             return Ok(found);
         }
-        found.insert(InstanceId(record.id), resources(object, record.value)?);
+        found.insert(InstanceId(record.id), resources(object, record.value, model)?);
     }
     Ok(found)
 }
 
 /// The resources of one instance, whether or not its own record is around them.
-fn resources_of(object: ObjectId, instance: InstanceId, bytes: &[u8]) -> Result<Instance, TlvError> {
+fn resources_of(
+    object: ObjectId,
+    instance: InstanceId,
+    bytes: &[u8],
+    model: &ObjectModel,
+) -> Result<Instance, TlvError> {
     if starts_with(field::INSTANCE, bytes)? {
-        return instances(object, bytes)?.remove(&instance).ok_or(TlvError::NotThere);
+        return instances(object, bytes, model)?.remove(&instance).ok_or(TlvError::NotThere);
     }
-    resources(object, bytes)
+    resources(object, bytes, model)
 }
 
 /// Whether there is a first record and it is of this kind.
@@ -147,12 +166,12 @@ fn starts_with(kind: u8, mut bytes: &[u8]) -> Result<bool, TlvError> {
     Ok(!bytes.is_empty() && next_record(&mut bytes)?.kind == kind)
 }
 
-fn resources(object: ObjectId, mut bytes: &[u8]) -> Result<Instance, TlvError> {
+fn resources(object: ObjectId, mut bytes: &[u8], model: &ObjectModel) -> Result<Instance, TlvError> {
     let mut found = Instance::new();
     while !bytes.is_empty() {
         let record = next_record(&mut bytes)?;
         let id = ResourceId(record.id);
-        let kind = object::definition(object, id).map(|definition| definition.kind);
+        let kind = model.resource(object, id).map(|definition| definition.kind);
         let resource = match record.kind {
             field::RESOURCE => Resource::Single(read_value(kind, record.value)?),
             field::MULTIPLE => Resource::Multiple(values(kind, record.value)?),
@@ -173,23 +192,6 @@ fn values(kind: Option<Kind>, mut bytes: &[u8]) -> Result<BTreeMap<ResourceInsta
         found.insert(ResourceInstanceId(record.id), read_value(kind, record.value)?);
     }
     Ok(found)
-}
-
-fn value_of(
-    object: ObjectId,
-    instance: InstanceId,
-    resource: ResourceId,
-    value: ResourceInstanceId,
-    bytes: &[u8],
-) -> Result<Value, TlvError> {
-    let kind = object::definition(object, resource).map(|definition| definition.kind);
-    if starts_with(field::RESOURCE_INSTANCE, bytes)? {
-        return values(kind, bytes)?.remove(&value).ok_or(TlvError::NotThere);
-    }
-    match resources_of(object, instance, bytes)?.remove(&resource) {
-        Some(Resource::Multiple(mut values)) => values.remove(&value).ok_or(TlvError::NotThere),
-        Some(Resource::Single(_)) | None => Err(TlvError::NotThere),
-    }
 }
 
 fn read_value(kind: Option<Kind>, bytes: &[u8]) -> Result<Value, TlvError> {

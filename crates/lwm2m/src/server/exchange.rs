@@ -9,6 +9,7 @@ use coap::{Code, ContentFormat, Payload, Request, Response};
 use super::devices::DeviceKey;
 use super::event::OperationId;
 use crate::format::{self, LINK_FORMAT, LWM2M_TLV, OCTET_STREAM, TEXT_PLAIN};
+use crate::model::ObjectModel;
 use crate::object;
 use crate::path::Path;
 use crate::value::{Kind, Node, Resource, Value};
@@ -176,7 +177,7 @@ pub(super) fn value_of(path: Path, response: &Response) -> Reply {
         return Reply::Unreadable;
     }
     let format = response.options.content_format().map_or(TEXT_PLAIN, |format| format.0);
-    match format::decode(format, path, &response.payload) {
+    match format::decode(format, path, &response.payload, &ObjectModel::CORE) {
         Ok(node) => Reply::Value(node),
         Err(_) => Reply::Unreadable,
     }

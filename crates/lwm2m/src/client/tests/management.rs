@@ -2,6 +2,7 @@ use coap::ContentFormat;
 
 use super::*;
 use crate::format;
+use crate::model::ObjectModel;
 use crate::path::Path;
 use crate::value::{Node, Value};
 
@@ -19,7 +20,7 @@ fn ets_201_a_resource_is_read_as_text_and_203_an_instance_as_tlv() {
     let response = pair.ask(Request::get("/3/0/0").accept(ContentFormat::TEXT_PLAIN));
     assert_eq!((response.code, text(&response)), (Code::CONTENT, "Updraft"));
     let response = pair.ask(Request::get("/3/0").accept(ContentFormat::LWM2M_TLV));
-    let device = format::tlv::decode(Path::instance(3, 0), &response.payload).unwrap();
+    let device = format::tlv::decode(Path::instance(3, 0), &response.payload, &ObjectModel::CORE).unwrap();
     assert_eq!(device.resource(1).unwrap().single(), Some(&Value::from("virtual")));
     assert_eq!(device.resource(11).unwrap().values().collect::<Vec<_>>(), [&Value::Integer(0)]);
 }
@@ -154,7 +155,7 @@ fn an_instance_can_be_observed() {
     let bad = put("/5/0/1", "nonsense");
     assert_eq!(pair.ask(bad).code, Code::CHANGED);
     let notified = pair.notified.pop_front().expect("a notification");
-    let node = format::tlv::decode(Path::instance(5, 0), &notified.payload).unwrap();
+    let node = format::tlv::decode(Path::instance(5, 0), &notified.payload, &ObjectModel::CORE).unwrap();
     let Node::Instance(_) = &node else { panic!() };
     assert_eq!(node.resource(5).unwrap().single(), Some(&Value::Integer(7)));
 }

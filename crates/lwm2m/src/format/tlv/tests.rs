@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn decode(path: Path, bytes: &[u8]) -> Result<Node, TlvError> {
+    super::decode(path, bytes, &ObjectModel::CORE)
+}
+
 /// The example of LwM2M Core 1.1 section 7.4.3.2: Device /3/0 with multiple resources.
 #[test]
 fn reads_the_standards_device_example() {
