@@ -26,6 +26,25 @@ struct Name(libc::sockaddr_in6);
 const IPV4_NAME: libc::socklen_t = size_of::<libc::sockaddr_in>() as libc::socklen_t;
 const IPV6_NAME: libc::socklen_t = size_of::<libc::sockaddr_in6>() as libc::socklen_t;
 
+/// Gives the kernel a program that chooses the socket for each datagram of a SO_REUSEPORT group.
+pub(crate) fn attach_steering(socket: BorrowedFd<'_>, program: &mut [libc::sock_filter]) -> io::Result<()> {
+    let length = program.len() as libc::c_ushort;
+    let program = libc::sock_fprog { len: length, filter: program.as_mut_ptr() };
+    #[expect(unsafe_code, reason = "no safe wrapper of this option exists in the crates that we use")]
+    // SAFETY: the kernel copies `program` and the statements that it points to, both alive here, and writes
+    // to neither.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_REUSEPORT_CBPF,
+            ptr::from_ref(&program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 impl Name {
     const EMPTY: Self = Self(libc::sockaddr_in6 {
         sin6_family: libc::AF_UNSPEC as libc::sa_family_t,

@@ -3,11 +3,13 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::num::NonZeroU8;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::SocketStatistics;
+use crate::batch::attach_steering;
+use crate::{SocketStatistics, steering};
 
 /// A bound UDP socket that waits for its driver.
 #[derive(Debug)]
@@ -112,8 +114,9 @@ fn family(address: SocketAddr) -> &'static str {
 
 /// Binds every address once per shard: the result has one list per shard, in the order of `addresses`.
 ///
-/// The kernel spreads the peers of a port over the shards by address, so all datagrams of one peer reach
-/// the same shard for as long as the peer keeps its address. Port 0 lets the system choose a free port,
+/// A DTLS record with a connection id reaches the shard that the first byte of the id names. For the rest the
+/// kernel spreads the peers of a port over the shards by address, so all datagrams of one peer reach the same
+/// shard for as long as the peer keeps its address. Port 0 lets the system choose a free port,
 /// the same one for all shards. An IPv6 address serves IPv6 only; for both families give both addresses.
 ///
 /// # Errors
@@ -154,6 +157,9 @@ fn bind_shared(
         socket.set_reuse_port(true)?;
         socket.bind(&address.into())?;
         sockets.push(batch(socket, address));
+    }
+    if let [first, _, ..] = &sockets[..] {
+        attach_steering(first.socket.as_fd(), &mut steering::program(shards))?;
     }
     Ok(sockets)
 }

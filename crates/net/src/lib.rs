@@ -77,6 +77,7 @@ mod owners;
 mod ports;
 mod stack;
 mod statistics;
+mod steering;
 
 pub use batch::{BATCH, DATAGRAM_LIMIT};
 pub use bind::{BatchSocket, BindError, SocketOptions, bind};
