@@ -1,4 +1,9 @@
 //! The rows of `conformance.tsv` on whole systems: the server, the bootstrap server and the client role,
 //! with DTLS between them, in virtual time; and raw datagrams where a row gives bytes.
 
+mod device_management;
+mod firmware_update;
+mod registration;
+mod security;
+mod system;
 mod vectors;
