@@ -31,6 +31,7 @@ pub struct Download {
     etag: Option<Tag>,
     total: Option<u64>,
     first: bool,
+    plain: bool,
 }
 
 /// An entity tag: 1 to 8 bytes.
@@ -56,7 +57,15 @@ impl Download {
     /// A download in blocks of at most `size` that begins at `offset` bytes. With the entity tag of what
     /// is there already, a change of the resource is noticed; an unusable tag counts as none.
     pub fn new(size: BlockSize, offset: u64, etag: Option<&[u8]>) -> Self {
-        Self { size, offset, etag: etag.and_then(Tag::new), total: None, first: true }
+        Self { size, offset, etag: etag.and_then(Tag::new), total: None, first: true, plain: false }
+    }
+
+    /// The first request of a download from the start asks for no block, as those of many devices do, and
+    /// the server's choice of size counts.
+    #[must_use]
+    pub fn begin_plainly(mut self) -> Self {
+        self.plain = self.offset == 0;
+        self
     }
 
     /// Bytes that are there.
@@ -76,6 +85,9 @@ impl Download {
 
     /// `request` with the options that ask for the next block. Calling it again asks for the same block.
     pub fn next_request(&self, mut request: Request) -> Request {
+        if self.first && self.plain {
+            return request.one_block();
+        }
         let number = u32::try_from(self.offset / self.size.bytes() as u64).unwrap_or(Block::MAX_NUMBER);
         let block = Block { number: number.min(Block::MAX_NUMBER), more: false, size: self.size };
         request.options.set_uint(OptionNumber::BLOCK2, block.encode());
@@ -104,7 +116,8 @@ impl Download {
         let fits =
             whole || if block.more { length == block.size.bytes() } else { length <= block.size.bytes() };
         let end = block.offset() + length as u64;
-        if !fits || block.size > self.size || block.offset() > self.offset || end < self.offset {
+        let asked = !(self.first && self.plain);
+        if !fits || (asked && block.size > self.size) || block.offset() > self.offset || end < self.offset {
             return Err(DownloadError::Mismatch);
         }
         if block.more && end == self.offset {
@@ -117,7 +130,7 @@ impl Download {
             last: !block.more,
             total: self.total,
         };
-        (self.offset, self.etag, self.size, self.first) = (end, etag, block.size, false);
+        (self.offset, self.etag, self.size, self.first) = (end, etag, block.size.min(self.size), false);
         Ok(chunk)
     }
 }

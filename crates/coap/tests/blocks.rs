@@ -167,7 +167,7 @@ fn served(side: &mut OneSide, raw: &Raw, image: &Arc<[u8]>, tag: &[u8]) -> Sent 
 }
 
 #[test]
-fn s25_and_s26_blocks_of_a_shared_image_are_exact_in_any_order_and_size() {
+fn s26_blocks_of_a_shared_image_are_exact_in_any_order_and_size() {
     let (mut side, image) = (OneSide::new(), Arc::<[u8]>::from(body(10_000)));
     let first = served(&mut side, &Raw::request(Code::GET, "/fw", 1), &image, b"tag");
     assert_eq!(first.message().payload(), &image[..1_024]);
@@ -185,6 +185,26 @@ fn s25_and_s26_blocks_of_a_shared_image_are_exact_in_any_order_and_size() {
     }
     // The owner still holds the image, one copy of it, and the remembered answers share it.
     assert!(Arc::strong_count(&image) > 1);
+}
+
+/// The images of the owner are named by their content: the old one goes on, or it is gone.
+#[test]
+fn s25_blocks_of_an_image_that_was_replaced_are_never_mixed() {
+    let (mut side, old, new) = (OneSide::new(), Arc::<[u8]>::from(body(3_000)), Arc::from([9; 3_000]));
+    let mut download = Download::new(block_size(1_024), 0, None);
+    let first = served(&mut side, &Raw::request(Code::GET, "/fw", 1), &old, b"old");
+    download.accept(&response_of(&first)).unwrap();
+    let second = Raw::request(Code::GET, "/fw", 2).block(BLOCK2, 1, false, 1_024);
+    let replaced = served(&mut side, &second, &new, b"new");
+    assert_eq!(download.accept(&response_of(&replaced)), Err(DownloadError::Changed));
+    let second = Raw::request(Code::GET, "/fw", 3).block(BLOCK2, 1, false, 1_024);
+    let kept = served(&mut side, &second, &old, b"old");
+    assert_eq!(download.accept(&response_of(&kept)).unwrap().offset, 1_024);
+    side.input(PEER, &Raw::request(Code::GET, "/fw", 4).block(BLOCK2, 2, false, 1_024).bytes());
+    let Event::Request { id, .. } = side.event() else { panic!("no request") };
+    side.endpoint.respond(id, Response::new(Code::NOT_FOUND), side.now);
+    let gone = Err(DownloadError::Refused(Code::NOT_FOUND));
+    assert_eq!(download.accept(&response_of(&side.sent_one())), gone);
 }
 
 #[test]
@@ -487,6 +507,37 @@ fn a_download_resumes_anywhere_and_notices_a_change() {
         download.accept(&Response::new(Code::NOT_FOUND)),
         Err(DownloadError::Refused(Code::NOT_FOUND))
     );
+}
+
+#[test]
+fn a_download_may_begin_without_a_block_and_takes_the_size_of_the_server() {
+    let (mut side, image) = (OneSide::new(), Arc::<[u8]>::from(body(3_000)));
+    for (first_size, length) in [(1_024, 3_000), (256, 3_000), (1_024, 100)] {
+        let image: Arc<[u8]> = image[..length].into();
+        let mut download = Download::new(block_size(512), 0, None).begin_plainly();
+        let mut bytes = Vec::new();
+        while !bytes.len().eq(&length) {
+            side.endpoint.request(PEER, download.next_request(Request::get("/fw")), side.now);
+            let asked = side.sent_one();
+            let wanted = asked.block(BLOCK2);
+            assert_eq!(wanted.is_none(), bytes.is_empty());
+            let (size, start) = wanted.map_or((first_size, 0), |block| (block.size.bytes(), block.offset()));
+            assert!(wanted.is_none_or(|block| block.size.bytes() == first_size.min(512)));
+            let (start, end) = (start as usize, length.min(start as usize + size));
+            let mut raw = Raw::piggybacked(&asked, Code::CONTENT).payload(&image[start..end]);
+            if length > size {
+                raw = raw.block(BLOCK2, (start / size) as u32, end < length, size);
+            }
+            assert!(side.input(PEER, &raw.bytes()).is_empty(), "further blocks are asked for by the owner");
+            let Event::Response { response, .. } = side.event() else { panic!("no response") };
+            let chunk = download.accept(&response).unwrap();
+            bytes.extend_from_slice(&response.payload[chunk.bytes]);
+            assert_eq!(chunk.last, bytes.len() == length);
+        }
+        assert_eq!(bytes, *image);
+    }
+    let resumed = Download::new(block_size(512), 512, None).begin_plainly();
+    assert!(resumed.next_request(Request::get("/fw")).options.block2().is_some());
 }
 
 fn response_of(sent: &Sent) -> Response {

@@ -4,18 +4,18 @@ mod one_side;
 
 use core::time::Duration;
 
-use coap::{Code, Config, Event, Failure, IncomingId, Kind, OptionNumber, Request, Response};
+use coap::{Code, Config, Event, Failure, IncomingId, Kind, OptionNumber, Peer, Request, Response};
 use machine::Instant;
-use one_side::{OneSide, PEER, Raw};
+use one_side::{OneSide, PEER, Raw, open, secured};
 
 /// Takes the one request that has come and answers it.
-fn answer(side: &mut OneSide, code: Code) -> Request {
+fn answer<P: Peer>(side: &mut OneSide<P>, code: Code) -> Request {
     let (id, request) = taken(side);
     side.endpoint.respond(id, Response::new(code), side.now);
     request
 }
 
-fn taken(side: &mut OneSide) -> (IncomingId, Request) {
+fn taken<P: Peer>(side: &mut OneSide<P>) -> (IncomingId, Request) {
     match side.event() {
         Event::Request { id, request, .. } => (id, request),
         other => panic!("not a request: {other:?}"),
@@ -45,15 +45,14 @@ fn s01_a_copy_is_replayed_for_247_seconds_and_new_after_that() {
 }
 
 #[test]
-fn s02_the_same_message_id_from_another_peer_is_another_message() {
-    let mut side = OneSide::new();
+fn s02_the_same_message_id_from_another_port_or_session_is_another_message() {
+    let mut side = OneSide::with_links(Config::default());
     let update = Raw::request(Code::POST, "/rd/1", 7).bytes();
-    side.input(PEER, &update);
-    answer(&mut side, Code::CHANGED);
-    side.sent();
-    side.input(PEER + 1, &update);
-    answer(&mut side, Code::CHANGED);
-    assert_eq!(side.sent_one().to, PEER + 1);
+    for peer in [open(1), open(2), secured(1), secured(2)] {
+        assert!(side.input(peer, &update).is_empty());
+        answer(&mut side, Code::CHANGED);
+        assert_eq!(side.sent_one().to, peer);
+    }
 }
 
 #[test]
@@ -151,13 +150,23 @@ fn s06_an_acknowledgement_with_another_token_is_ignored() {
 }
 
 #[test]
-fn s07_a_response_from_another_peer_never_matches() {
-    let mut side = OneSide::new();
-    let asked = asking(&mut side);
-    let sent = side.input(PEER + 1, &Raw::separate(&asked, Kind::Confirmable, Code::CONTENT, 5).bytes());
-    assert_eq!(sent[0].message().kind(), Kind::Reset);
-    side.input(PEER + 1, &Raw::piggybacked(&asked, Code::CONTENT).bytes());
-    assert!(side.events().is_empty());
+fn s07_a_response_from_another_address_or_session_never_matches() {
+    let peers = [open(1), open(2), secured(1), secured(2)];
+    for asked_peer in peers {
+        let mut side = OneSide::with_links(Config::default());
+        side.endpoint.request(asked_peer, Request::get("/3/0/3"), side.now);
+        let asked = side.sent_one();
+        let piggybacked = Raw::piggybacked(&asked, Code::CONTENT).bytes();
+        for other in peers.into_iter().filter(|peer| *peer != asked_peer) {
+            let separate = Raw::separate(&asked, Kind::Confirmable, Code::CONTENT, 5);
+            assert_eq!(side.input(other, &separate.bytes())[0].message().kind(), Kind::Reset);
+            assert!(side.input(other, &piggybacked).is_empty());
+            assert!(side.input(other, &Raw::empty(Kind::Reset, &asked)).is_empty());
+            assert!(side.events().is_empty());
+        }
+        side.input(asked_peer, &piggybacked);
+        assert!(matches!(side.event(), Event::Response { .. }));
+    }
 }
 
 #[test]
@@ -218,13 +227,56 @@ fn s11_a_failed_request_makes_way_for_the_next() {
 }
 
 #[test]
-fn s12_a_wish_to_come_back_later_is_readable() {
+fn s12_a_busy_peer_is_asked_again_when_it_says_so() {
     let mut side = OneSide::new();
-    let asked = asking(&mut side);
-    let busy = Raw::piggybacked(&asked, Code::SERVICE_UNAVAILABLE).uint(OptionNumber::MAX_AGE, 30);
-    side.input(PEER, &busy.bytes());
+    let mut asked = asking(&mut side);
+    for _ in 0..2 {
+        let busy = Raw::piggybacked(&asked, Code::SERVICE_UNAVAILABLE).uint(OptionNumber::MAX_AGE, 30);
+        assert!(side.input(PEER, &busy.bytes()).is_empty());
+        assert!(side.pass(Duration::from_millis(29_900)).is_empty());
+        let again = side.pass(Duration::from_millis(200)).remove(0);
+        assert_eq!(again.path(), "/3/0/3");
+        assert_ne!(again.message().token(), asked.message().token());
+        assert_ne!(again.message().message_id(), asked.message().message_id());
+        asked = again;
+    }
+    side.input(PEER, &Raw::piggybacked(&asked, Code::CONTENT).bytes());
     let Event::Response { response, .. } = side.event() else { panic!("no response") };
-    assert_eq!((response.code, response.options.max_age()), (Code::SERVICE_UNAVAILABLE, Some(30)));
+    assert_eq!(response.code, Code::CONTENT);
+}
+
+#[test]
+fn s12_a_peer_that_stays_busy_or_names_no_time_or_a_long_one_is_believed() {
+    for (max_age, rounds) in [(Some(30), 3), (None, 1), (Some(61), 1)] {
+        let mut side = OneSide::new();
+        let mut asked = asking(&mut side);
+        for round in 1..=rounds {
+            let mut busy = Raw::piggybacked(&asked, Code::SERVICE_UNAVAILABLE);
+            if let Some(seconds) = max_age {
+                busy = busy.uint(OptionNumber::MAX_AGE, seconds);
+            }
+            side.input(PEER, &busy.bytes());
+            if round < rounds {
+                asked = side.pass_secs(31).remove(0);
+            }
+        }
+        let Event::Response { response, .. } = side.event() else { panic!("no response") };
+        assert_eq!((response.code, response.options.max_age()), (Code::SERVICE_UNAVAILABLE, max_age));
+    }
+}
+
+#[test]
+fn s12_a_request_that_waits_for_a_busy_peer_can_be_canceled_and_others_wait_behind_it() {
+    let mut side = OneSide::new();
+    let id = side.endpoint.request(PEER, Request::get("/1"), side.now);
+    side.endpoint.request(PEER, Request::get("/2"), side.now);
+    let asked = side.sent_one();
+    let busy = Raw::piggybacked(&asked, Code::SERVICE_UNAVAILABLE).uint(OptionNumber::MAX_AGE, 30);
+    assert!(side.input(PEER, &busy.bytes()).is_empty());
+    let stale = Raw::separate(&asked, Kind::Confirmable, Code::CONTENT, 5).bytes();
+    assert_eq!(side.input(PEER, &stale)[0].message().kind(), Kind::Reset);
+    side.endpoint.cancel(id, side.now);
+    assert_eq!(side.sent_one().path(), "/2");
 }
 
 #[test]
@@ -251,6 +303,13 @@ fn s14_tokens_are_long_random_and_never_come_twice() {
     for sent in side.sent() {
         assert!(sent.message().token().as_bytes().len() >= 4);
         assert!(tokens.insert(sent.message().token()));
+    }
+    // To one peer likewise, request after request.
+    for _ in 0..10_000 {
+        side.endpoint.request(20_000, Request::get("/"), side.now);
+        let asked = side.sent_one();
+        assert!(tokens.insert(asked.message().token()));
+        side.input(20_000, &Raw::piggybacked(&asked, Code::CONTENT).bytes());
     }
 }
 

@@ -6,7 +6,7 @@ mod table;
 use std::sync::Arc;
 
 use coap::{Code, Config, ContentFormat, Endpoint, Event, Request, Response};
-use machine::{Instant, Machine, Random};
+use machine::{Instant, Link, Machine, Path, Random, SessionId, Socket};
 
 use table::{Expected, Vector, check, expected, image, must_not_register, vectors};
 
@@ -60,9 +60,39 @@ fn every_row_with_any_byte_changed_leaves_the_server_well() {
     }
 }
 
+/// Rule n02 of SECURITY: from addresses that have proved nothing, each row in any state of the server.
+#[test]
+fn no_address_gets_more_than_three_times_what_came_from_it() {
+    let mut random = Random::from_number(2);
+    let mut worst = 0.0_f64;
+    for vector in &vectors() {
+        for datagram in &vector.datagrams {
+            let mut server = Server::new();
+            let (mut received, mut sent) = (0, 0);
+            for round in 0..100 {
+                let mut datagram = datagram.clone();
+                // Copies first, then the same with other bytes changed.
+                if round >= 5 && !datagram.is_empty() {
+                    let at = random.below(datagram.len() as u64) as usize;
+                    datagram[at] = random.below(256) as u8;
+                }
+                received += datagram.len();
+                sent += server.exchange_with(stranger(), &datagram).iter().map(Vec::len).sum::<usize>();
+                assert!(sent <= 3 * received, "{}: {sent} bytes for {received}", vector.id);
+                worst = worst.max(sent as f64 / received.max(1) as f64);
+            }
+        }
+    }
+    assert!(worst > 1.0, "something was served: {worst}");
+}
+
+fn stranger() -> Link {
+    Link::Open(Path { socket: Socket(0), remote: ([192, 0, 2, 1], 5_683).into() })
+}
+
 /// Knows `/rd`, `/.well-known/core` and the image at `/fw/x`.
 struct Server {
-    endpoint: Endpoint<u16>,
+    endpoint: Endpoint<Link>,
     registrations: u32,
     image: Arc<[u8]>,
 }
@@ -75,8 +105,12 @@ impl Server {
 
     /// What one datagram is answered with.
     fn exchange(&mut self, datagram: &[u8]) -> Vec<Vec<u8>> {
+        self.exchange_with(Link::Secured(SessionId(5)), datagram)
+    }
+
+    fn exchange_with(&mut self, peer: Link, datagram: &[u8]) -> Vec<Vec<u8>> {
         let now = Instant::ZERO;
-        self.endpoint.handle_input(5_683, datagram, now);
+        self.endpoint.handle_input(peer, datagram, now);
         while let Some(event) = self.endpoint.poll_event() {
             if let Event::Request { id, request, .. } = event {
                 let response = self.answer(&request);

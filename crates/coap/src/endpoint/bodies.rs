@@ -18,7 +18,7 @@ pub(super) struct BodyId(pub(super) u64);
 pub(super) struct OpenBody {
     pub(super) id: BodyId,
     method: Code,
-    /// What all its blocks have in common: everything but block, size and format.
+    /// What all its blocks have in common: everything but block, size, format and echo.
     key: Options,
     format: Option<ContentFormat>,
     /// Empty if the body is streamed.
@@ -220,6 +220,7 @@ fn key_of(options: &Options) -> Options {
                 | OptionNumber::SIZE2
                 | OptionNumber::CONTENT_FORMAT
                 | OptionNumber::OBSERVE
+                | OptionNumber::ECHO
         )
     };
     options.iter().filter(|(number, _)| !differs(*number)).collect()

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use crate::{BlockSize, Options};
+use crate::{BlockSize, Options, Token};
 
 /// Parameters and bounds of an [`Endpoint`](crate::Endpoint). The defaults are those of RFC 7252
 /// section 4.8 and of a server for many small devices.
@@ -30,6 +30,9 @@ pub struct Config {
     pub piggyback_window: Duration,
     /// How long our request waits for its response once it is acknowledged (or was not confirmable).
     pub response_timeout: Duration,
+    /// How long our tokens are, in bytes: at most 8, which is the only length that proves anything. Zero
+    /// imitates clients that have one request at a time and no token.
+    pub token_length: usize,
     /// The largest block that we send or ask for.
     pub block_size: BlockSize,
     /// The largest datagram that is read, in bytes; a larger request gets 4.13.
@@ -60,6 +63,18 @@ pub struct Config {
     pub max_response_body: usize,
     /// How often an upload starts again when the peer says that blocks are missing (4.08).
     pub upload_restarts: u8,
+    /// How often a request is made again when the peer is busy (5.03) and says for how long (Max-Age).
+    pub busy_retries: u8,
+    /// The longest such time that is waited for; if the peer wants more, its answer goes to the owner.
+    pub longest_busy_wait: Duration,
+    /// How many times the bytes that came from it an address may be sent that has not been proved; `None`
+    /// is without bound. An answer that is too large becomes 4.01 with Echo (RFC 9175 section 2.4).
+    pub amplification: Option<u8>,
+    /// The shortest time between two notifications of a peer on average; what comes faster is neither
+    /// taken nor acknowledged, so that a peer which waits for acknowledgements repeats it later.
+    pub notification_pause: Duration,
+    /// How many notifications of a peer are taken at once all the same.
+    pub notification_burst: u32,
     /// How many requests of ours may wait per peer behind the running one.
     pub max_queue: usize,
     /// How many observations of ours a peer may serve.
@@ -91,6 +106,7 @@ impl Default for Config {
             non_lifetime: Duration::from_secs(145),
             piggyback_window: Duration::from_secs(1),
             response_timeout: Duration::from_secs(120),
+            token_length: Token::MAX_LENGTH,
             block_size: BlockSize::LARGEST,
             max_datagram_in: 1_472,
             max_datagram_out: 1_152,
@@ -105,6 +121,11 @@ impl Default for Config {
             max_body_bytes: 16 << 20,
             max_response_body: 65_536,
             upload_restarts: 1,
+            busy_retries: 2,
+            longest_busy_wait: Duration::from_secs(60),
+            amplification: Some(3),
+            notification_pause: Duration::from_millis(100),
+            notification_burst: 100,
             max_queue: 100,
             max_observations: 64,
             max_notifications: 16,

@@ -7,6 +7,7 @@ use core::time::Duration;
 
 use machine::{Instant, TimerId};
 
+use super::allowance::Allowance;
 use super::bodies::OpenBody;
 use super::core::{Context, Timer};
 use super::flight::Flight;
@@ -18,11 +19,19 @@ use super::{Event, Failure, Peer, PeerStatistics};
 use crate::{MessageId, Token};
 
 /// All that is kept for a peer. A peer that has only asked and been answered has no conversation.
-#[derive(Default, Debug)]
+#[derive(Debug)]
 pub(super) struct PeerState {
     pub(super) recent: RecentList,
     pub(super) statistics: PeerStatistics,
+    pub(super) allowance: Allowance,
     pub(super) conversation: Option<Box<Conversation>>,
+}
+
+impl PeerState {
+    pub(super) fn new(allowance: Allowance) -> Self {
+        let (recent, statistics) = (RecentList::default(), PeerStatistics::default());
+        Self { recent, statistics, allowance, conversation: None }
+    }
 }
 
 /// What goes on with a peer beyond answering it at once.
@@ -36,6 +45,9 @@ pub(super) struct Conversation {
     pub(super) queue: VecDeque<Queued>,
     pub(super) active: Option<Active>,
     pub(super) observations: Vec<Observation>,
+    /// Up to when the notifications that came have used up what the peer may send: ahead of the time by
+    /// at most the burst.
+    pub(super) notifications_paid_until: Instant,
     pub(super) bodies: Vec<OpenBody>,
     pub(super) separate: Vec<Flight>,
     pub(super) notifying: Option<Notifying>,
@@ -54,6 +66,7 @@ impl Conversation {
             queue: VecDeque::new(),
             active: None,
             observations: Vec::new(),
+            notifications_paid_until: Instant::ZERO,
             bodies: Vec::new(),
             separate: Vec::new(),
             notifying: None,
@@ -101,6 +114,9 @@ impl Conversation {
 
     /// An acknowledgement without content.
     pub(super) fn acknowledged<P: Peer>(&mut self, message_id: MessageId, context: &mut Context<'_, P>) {
+        if let Some(flight) = self.flight(message_id) {
+            context.allowance.give_back(flight.bytes_sent());
+        }
         if self.active.as_ref().is_some_and(|active| active.is_in_flight(message_id)) {
             self.wait_for_response(context);
         } else if self.notifying.as_ref().is_some_and(|sent| sent.flight.message_id == message_id) {
@@ -122,10 +138,7 @@ impl Conversation {
 
     /// The time to repeat a confirmable message has come.
     pub(super) fn repeat<P: Peer>(&mut self, message_id: MessageId, context: &mut Context<'_, P>) {
-        let active = self.active.as_mut().and_then(|active| active.flight.as_mut());
-        let notifying = self.notifying.as_mut().map(|sent| &mut sent.flight);
-        let flights = active.into_iter().chain(notifying).chain(&mut self.separate);
-        let Some(flight) = flights.into_iter().find(|flight| flight.message_id == message_id) else { return };
+        let Some(flight) = self.flight(message_id) else { return };
         if flight.repeat(context) {
             return;
         }
@@ -137,6 +150,14 @@ impl Conversation {
         } else {
             self.separate_done(message_id, context);
         }
+    }
+
+    /// The confirmable message of ours with this id.
+    fn flight(&mut self, message_id: MessageId) -> Option<&mut Flight> {
+        let active = self.active.as_mut().and_then(|active| active.flight.as_mut());
+        let notifying = self.notifying.as_mut().map(|sent| &mut sent.flight);
+        let mut flights = active.into_iter().chain(notifying).chain(&mut self.separate);
+        flights.find(|flight| flight.message_id == message_id)
     }
 
     /// The peer is gone.

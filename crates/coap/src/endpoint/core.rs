@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use machine::{Instant, KeyedState, Map, Random, Seed, Timers};
 
+use super::allowance::{Allowance, EchoMaker};
 use super::bodies::BodyId;
 use super::datagram::{Datagram, Draft};
 use super::remembered::Remembered;
@@ -19,6 +20,7 @@ pub(super) struct Core<P> {
     pub(super) config: Config,
     pub(super) random: Random,
     pub(super) hasher: KeyedState,
+    pub(super) echo: EchoMaker,
     pub(super) timers: Timers<Timer<P>>,
     pub(super) remembered: Remembered<P>,
     pub(super) unanswered: Unanswered<P>,
@@ -58,6 +60,7 @@ impl<P: Peer> Core<P> {
         let mut random = Random::new(seed);
         Self {
             hasher: KeyedState::new(&mut random),
+            echo: EchoMaker::new(&mut random),
             timers: Timers::new(),
             remembered: Remembered::new(&mut random, (config.exchange_lifetime, config.non_lifetime)),
             unanswered: Unanswered::default(),
@@ -88,10 +91,11 @@ impl<P: Peer> Core<P> {
         MessageId(self.next_message_id)
     }
 
-    /// 64 random bits, so that no token comes twice while a late answer could match it (RFC 9175
-    /// section 4).
+    /// 64 random bits unless configured otherwise, so that no token comes twice while a late answer could
+    /// match it (RFC 9175 section 4).
     pub(super) fn new_token(&mut self) -> Token {
-        Token::new(&self.random.u64().to_be_bytes()).unwrap_or_default()
+        let length = self.config.token_length.min(Token::MAX_LENGTH);
+        Token::new(&self.random.u64().to_be_bytes()[..length]).unwrap_or_default()
     }
 
     pub(super) fn compose(&mut self, draft: Draft<'_>) -> Result<Datagram, EncodeError> {
@@ -114,9 +118,27 @@ pub(super) struct Context<'a, P> {
     pub(super) core: &'a mut Core<P>,
     pub(super) peer: P,
     pub(super) now: Instant,
+    pub(super) allowance: &'a mut Allowance,
 }
 
 impl<P: Peer> Context<'_, P> {
+    /// Sends a message, unless the peer has not proved its address and the message would be too much for
+    /// it: then it counts as lost on the way.
+    pub(super) fn transmit(&mut self, datagram: Datagram) {
+        if self.allowance.spend(datagram.bytes()) {
+            self.core.transmits.push_back((self.peer, datagram));
+        } else {
+            self.core.statistics.withheld += 1;
+        }
+    }
+
+    /// The peer has sent back a token of ours, which nobody can guess if it is long.
+    pub(super) fn take_as_proof(&mut self, token: Token) {
+        if token.as_bytes().len() == Token::MAX_LENGTH {
+            *self.allowance = Allowance::PROVED;
+        }
+    }
+
     pub(super) fn event(&mut self, event: Event<P>) {
         self.core.events.push_back(event);
     }

@@ -47,6 +47,11 @@ impl Datagram {
         self.head.len()
     }
 
+    /// How long it is on the wire.
+    pub(super) fn bytes(&self) -> usize {
+        self.head.len() + self.part.as_ref().map_or(0, |part| usize::from(part.length))
+    }
+
     /// Writes the datagram; `None` if it does not fit.
     pub(super) fn write(&self, buffer: &mut [u8]) -> Option<usize> {
         let (head, rest) = buffer.split_at_mut_checked(self.head.len())?;

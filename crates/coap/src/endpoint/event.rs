@@ -42,7 +42,8 @@ pub enum Event<P> {
         peer: P,
         /// Our request.
         id: RequestId,
-        /// The answer; its body is whole unless our request carried a Block2 option.
+        /// The answer; its body is whole unless our request carried a Block2 option or was made by
+        /// [`Request::one_block`].
         response: Response,
     },
     /// A newer state of a resource that we observe.

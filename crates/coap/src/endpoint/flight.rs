@@ -42,7 +42,7 @@ impl Flight {
         let config = &context.core.config;
         let (shortest, longest) = (config.ack_timeout, config.longest_first_wait());
         let wait = context.core.random.duration(shortest, longest);
-        context.core.transmits.push_back((context.peer, datagram.clone()));
+        context.transmit(datagram.clone());
         let timer = set_timer(context, message_id, wait);
         Self { message_id, datagram, patience, launched: context.now, repeated: 0, wait, timer }
     }
@@ -67,9 +67,14 @@ impl Flight {
             self.wait = self.wait.min(context.core.config.longest_block_wait);
         }
         context.core.statistics.retransmissions += 1;
-        context.core.transmits.push_back((context.peer, self.datagram.clone()));
+        context.transmit(self.datagram.clone());
         self.timer = set_timer(context, self.message_id, self.wait);
         true
+    }
+
+    /// What all its transmissions together took.
+    pub(super) fn bytes_sent(&self) -> usize {
+        self.datagram.bytes() * (1 + usize::from(self.repeated))
     }
 
     /// Acknowledged, rejected or not wanted any more.

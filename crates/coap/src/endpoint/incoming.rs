@@ -2,9 +2,10 @@
 
 use machine::Instant;
 
+use super::allowance::Allowance;
 use super::bodies::{BodyId, Joined};
 use super::check::check_request;
-use super::core::Timer;
+use super::core::{Context, Core, Timer};
 use super::datagram::{Body, Changes, Datagram, Draft};
 use super::flight::{Flight, Patience};
 use super::slice::slice;
@@ -177,41 +178,77 @@ impl<P: Peer> Endpoint<P> {
         let peer = incoming.peer;
         // A peer whose request has just come is known, unless it was forgotten since.
         let Some(state) = self.peers.get_mut(&peer) else { return };
-        if incoming.confirmable && !incoming.acknowledged {
-            let datagram = self.compose_or_apologize(draft);
-            self.core.remembered.answer(peer, incoming.message_id, datagram.clone());
-            self.core.transmits.push_back((peer, datagram));
-        } else if incoming.confirmable {
-            self.launch_separate(peer, draft, now);
-        } else {
-            let message_id = match &mut state.conversation {
-                Some(conversation) => conversation.message_id(now),
-                None => self.core.shared_message_id(),
-            };
-            let datagram = self.compose_or_apologize(Draft { message_id, ..draft });
-            self.core.transmits.push_back((peer, datagram));
+        if incoming.acknowledged {
+            return self.launch_separate(incoming, draft, now);
         }
+        let message_id = match &mut state.conversation {
+            _ if incoming.confirmable => incoming.message_id,
+            Some(conversation) => conversation.message_id(now),
+            None => self.core.shared_message_id(),
+        };
+        let draft = Draft { message_id, ..draft };
+        let datagram = self.core.compose_answer(draft, incoming, state.allowance, now);
+        if incoming.confirmable {
+            self.core.remembered.answer(peer, message_id, datagram.clone());
+        }
+        let mut context = Context { core: &mut self.core, peer, now, allowance: &mut state.allowance };
+        context.transmit(datagram);
     }
 
-    fn launch_separate(&mut self, peer: P, draft: Draft<'_>, now: Instant) {
-        let message_id = self.converse(peer, now, |conversation, _| conversation.message_id(now));
-        let datagram = self.compose_or_apologize(Draft { message_id, ..draft });
-        self.converse(peer, now, |conversation, context| {
+    fn launch_separate(&mut self, incoming: &Incoming<P>, draft: Draft<'_>, now: Instant) {
+        self.converse(incoming.peer, now, |conversation, context| {
+            let message_id = conversation.message_id(now);
+            let draft = Draft { message_id, ..draft };
+            let datagram = context.core.compose_answer(draft, incoming, *context.allowance, now);
             if conversation.separate.len() < context.core.config.max_separate {
                 conversation.separate.push(Flight::launch(context, message_id, datagram, Patience::Message));
             } else {
-                context.core.transmits.push_back((peer, datagram));
+                context.transmit(datagram);
             }
         });
+    }
+}
+
+impl<P: Peer> Core<P> {
+    /// The answer; or what a peer gets instead that has not proved its address, if the answer is too large
+    /// for it: a question that proves the address when it is answered (RFC 9175 section 2.4), or no more
+    /// than the code if something has been changed already.
+    fn compose_answer(
+        &mut self,
+        draft: Draft<'_>,
+        incoming: &Incoming<P>,
+        allowance: Allowance,
+        now: Instant,
+    ) -> Datagram {
+        let Draft { kind, code, message_id, token, .. } = draft;
+        let answer = self.compose_or_apologize(draft);
+        if allowance.covers(answer.bytes()) {
+            return answer;
+        }
+        let code = if incoming.safe { Code::UNAUTHORIZED } else { code };
+        let mut question = Options::new();
+        let small = |options| {
+            let (changes, body) = (Changes::default(), Body::Copied(&[]));
+            Draft { kind, code, message_id, token, options, changes, body }
+        };
+        if incoming.safe {
+            question.push(OptionNumber::ECHO, &self.echo.make(incoming.peer, now));
+            let question = self.compose_or_apologize(small(&question));
+            if allowance.covers(question.bytes()) {
+                self.statistics.withheld += 1;
+                return question;
+            }
+        }
+        self.compose_or_apologize(small(&EMPTY))
     }
 
     fn compose_or_apologize(&mut self, draft: Draft<'_>) -> Datagram {
         let Draft { kind, message_id, token, .. } = draft;
-        self.core.compose(draft).unwrap_or_else(|_| {
+        self.compose(draft).unwrap_or_else(|_| {
             let code = Code::INTERNAL_SERVER_ERROR;
             let (changes, body) = (Changes::default(), Body::Copied(&[]));
             let apology = Draft { kind, code, message_id, token, options: &EMPTY, changes, body };
-            self.core.compose(apology).unwrap_or_else(|_| Datagram::empty(Kind::Reset, message_id))
+            self.compose(apology).unwrap_or_else(|_| Datagram::empty(Kind::Reset, message_id))
         })
     }
 }
@@ -223,6 +260,7 @@ fn incoming_of<P: Peer>(peer: P, message: &Message<'_>) -> Incoming<P> {
         token: message.token(),
         message_id: message.message_id(),
         confirmable: message.kind() == Kind::Confirmable,
+        safe: matches!(message.code(), Code::GET | Code::FETCH),
         acknowledged: false,
         block1: block(OptionNumber::BLOCK1),
         block2: block(OptionNumber::BLOCK2),

@@ -4,6 +4,7 @@
 //! (requests, whose bodies `bodies` joins), to `requests` (responses; `transfer` cuts and joins bodies) or
 //! to `observations`. Out: `flight` repeats what must be acknowledged; `slice` cuts what is served.
 
+mod allowance;
 mod bodies;
 mod check;
 mod config;
@@ -15,6 +16,7 @@ mod flight;
 mod incoming;
 mod notify;
 mod observations;
+mod peer;
 mod receive;
 mod remembered;
 mod requests;
@@ -23,27 +25,22 @@ mod statistics;
 mod transfer;
 mod unanswered;
 
-use ::core::fmt::Debug;
-use ::core::hash::Hash;
 use alloc::boxed::Box;
 
 use machine::{Instant, KeyedState, Machine, Map, Seed};
 
 pub use config::{BodyLimit, Config};
 pub use event::{BodyBlock, CancelBy, Event, Failure, IncomingId, RequestId};
+pub use peer::Peer;
 pub use statistics::{PeerStatistics, Statistics};
 
+use self::allowance::Allowance;
 use self::conversation::{Conversation, PeerState};
 use self::core::{Context, Core};
 use self::notify::WaitingNotification;
 use self::observations::Observation;
 use self::requests::{Purpose, Queued};
 use crate::{Kind, Message, OptionNumber, Reply, Request, Response, Token};
-
-/// What can name a peer: an address, a session, or what a test likes.
-pub trait Peer: Copy + Ord + Hash + Debug {}
-
-impl<P: Copy + Ord + Hash + Debug> Peer for P {}
 
 /// Both roles of CoAP, for all peers of one shard. See the [crate] for an example.
 ///
@@ -197,6 +194,20 @@ impl<P: Peer> Endpoint<P> {
         });
     }
 
+    /// The owner knows that the peer receives what is sent to it: it has presented something that nobody
+    /// but the receiver of earlier messages can know. Holds until nothing is kept for the peer any more.
+    pub fn prove(&mut self, peer: P) {
+        if let Some(state) = self.peers.get_mut(&peer) {
+            state.allowance = Allowance::PROVED;
+        }
+    }
+
+    /// Whether the peer may be sent more than [`Config::amplification`] allows.
+    pub fn is_proved(&self, peer: P) -> bool {
+        let state = self.peers.get(&peer);
+        state.map_or_else(|| peer.is_proved(), |state| state.allowance.is_proved())
+    }
+
     /// Counters of all peers.
     pub fn statistics(&self) -> Statistics {
         self.core.statistics
@@ -219,10 +230,11 @@ impl<P: Peer> Endpoint<P> {
         now: Instant,
         act: impl FnOnce(&mut Conversation, &mut Context<'_, P>) -> R,
     ) -> R {
-        let state = self.peers.entry(peer).or_default();
-        let mut context = Context { core: &mut self.core, peer, now };
-        let conversation =
-            state.conversation.get_or_insert_with(|| Box::new(Conversation::new(&mut context)));
+        // Whom we speak to first we have chosen ourselves.
+        let state = self.peers.entry(peer).or_insert_with(|| PeerState::new(Allowance::PROVED));
+        let PeerState { conversation, allowance, .. } = state;
+        let mut context = Context { core: &mut self.core, peer, now, allowance };
+        let conversation = conversation.get_or_insert_with(|| Box::new(Conversation::new(&mut context)));
         act(conversation, &mut context)
     }
 
@@ -233,8 +245,9 @@ impl<P: Peer> Endpoint<P> {
         now: Instant,
         act: impl FnOnce(&mut Conversation, &mut Context<'_, P>) -> R,
     ) -> Option<R> {
-        let conversation = self.peers.get_mut(&peer)?.conversation.as_mut()?;
-        Some(act(conversation, &mut Context { core: &mut self.core, peer, now }))
+        let PeerState { conversation, allowance, .. } = self.peers.get_mut(&peer)?;
+        let mut context = Context { core: &mut self.core, peer, now, allowance };
+        Some(act(conversation.as_mut()?, &mut context))
     }
 }
 
@@ -247,11 +260,11 @@ impl<P: Peer> Machine for Endpoint<P> {
         self.forget_outlived_messages(2, now);
         match Message::parse(bytes) {
             Ok(message) if bytes.len() <= self.core.config.max_datagram_in => {
-                self.take_message(from, &message, now);
+                self.take_message(from, &message, bytes.len(), now);
             }
             Ok(message) if message.code().is_request() => {
-                if !self.is_copy(from, &message, now) {
-                    self.remember(from, &message, now);
+                if !self.is_copy(from, &message, bytes.len(), now) {
+                    self.remember(from, &message, bytes.len(), now);
                     self.take_oversized(from, &message, now);
                 }
             }

@@ -67,7 +67,7 @@ impl Conversation {
     ) {
         match self.compose_notification(Kind::NonConfirmable, token, response, context) {
             Some((message_id, datagram)) => {
-                context.core.transmits.push_back((context.peer, datagram));
+                context.transmit(datagram);
                 if self.notified.len() >= REMEMBERED_NOTIFICATIONS {
                     self.notified.pop_front();
                 }

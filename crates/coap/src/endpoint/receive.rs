@@ -2,30 +2,44 @@
 
 use machine::Instant;
 
+use super::allowance::{Allowance, echo_of};
 use super::check::is_acceptable_response;
-use super::conversation::Conversation;
+use super::conversation::{Conversation, PeerState};
 use super::core::{Context, Timer};
 use super::requests::Purpose;
-use super::{Endpoint, Failure, Peer};
+use super::{Config, Endpoint, Failure, Peer};
 use crate::{Code, Kind, Message, MessageId, OptionNumber};
 
 impl<P: Peer> Endpoint<P> {
-    /// Whether a message has come before; its answer is then sent again (RFC 7252 section 4.5).
-    pub(super) fn is_copy(&mut self, peer: P, message: &Message<'_>, now: Instant) -> bool {
+    /// Whether a message has come before; its answer is then sent again (RFC 7252 section 4.5). `length`
+    /// is that of the datagram: one with the id of an old message may be shorter than that was.
+    pub(super) fn is_copy(&mut self, peer: P, message: &Message<'_>, length: usize, now: Instant) -> bool {
         let Some(answer) = self.core.remembered.find(peer, message.message_id(), now) else { return false };
-        if let Some(answer) = answer.filter(|_| message.kind() == Kind::Confirmable) {
-            let answer = answer.clone();
-            self.core.transmits.push_back((peer, answer));
-        }
         self.core.statistics.duplicates += 1;
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.statistics.duplicates = state.statistics.duplicates.saturating_add(1);
+        let Some(state) = self.peers.get_mut(&peer) else { return true };
+        state.statistics.duplicates = state.statistics.duplicates.saturating_add(1);
+        state.allowance.earn(length, &self.core.config);
+        match answer.filter(|_| message.kind() == Kind::Confirmable) {
+            Some(answer) if state.allowance.spend(answer.bytes()) => {
+                let answer = answer.clone();
+                self.core.transmits.push_back((peer, answer));
+            }
+            Some(_) => self.core.statistics.withheld += 1,
+            None => {}
         }
         true
     }
 
-    pub(super) fn remember(&mut self, peer: P, message: &Message<'_>, now: Instant) {
-        let state = self.peers.entry(peer).or_default();
+    pub(super) fn remember(&mut self, peer: P, message: &Message<'_>, length: usize, now: Instant) {
+        let config = &self.core.config;
+        let state = self.peers.entry(peer);
+        let state = state.or_insert_with(|| PeerState::new(Allowance::of_stranger(peer, config)));
+        if !state.allowance.is_proved() {
+            state.allowance.earn(length, config);
+            if echo_of(message).is_some_and(|value| self.core.echo.is_genuine(value, peer, now)) {
+                state.allowance = Allowance::PROVED;
+            }
+        }
         if state.recent.length as usize >= self.core.config.max_remembered_per_peer {
             self.core.statistics.forgotten += 1;
             self.core.remembered.forget_oldest(&mut state.recent);
@@ -59,7 +73,7 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
-    pub(super) fn take_message(&mut self, peer: P, message: &Message<'_>, now: Instant) {
+    pub(super) fn take_message(&mut self, peer: P, message: &Message<'_>, length: usize, now: Instant) {
         let (message_id, code) = (message.message_id(), message.code());
         match message.kind() {
             Kind::Reset => {
@@ -77,10 +91,10 @@ impl<P: Peer> Endpoint<P> {
                 self.core.send_empty(peer, Kind::Reset, message_id);
             }
             Kind::Confirmable | Kind::NonConfirmable => {
-                if self.is_copy(peer, message, now) {
+                if self.is_copy(peer, message, length, now) || self.comes_too_fast(peer, message, now) {
                     return;
                 }
-                self.remember(peer, message, now);
+                self.remember(peer, message, length, now);
                 if code.is_request() {
                     self.take_request(peer, message, now);
                 } else {
@@ -90,6 +104,21 @@ impl<P: Peer> Endpoint<P> {
         }
     }
 
+    /// Whether a message is a notification beyond what a peer may send. It leaves no trace: it is not
+    /// acknowledged, so the peer repeats it if it wants to be heard, and the copy is then taken.
+    fn comes_too_fast(&mut self, peer: P, message: &Message<'_>, now: Instant) -> bool {
+        if !message.code().is_response() || message.option(OptionNumber::OBSERVE).is_none() {
+            return false;
+        }
+        let too_fast = self.if_conversing(peer, now, |conversation, context| {
+            conversation.who_waits_for(message) == Waiting::Observation
+                && !conversation.admits_notification(now, &context.core.config)
+        });
+        let too_fast = too_fast == Some(true);
+        self.core.statistics.notifications_dropped += u64::from(too_fast);
+        too_fast
+    }
+
     /// A response in an acknowledgement: both message id and token must match (RFC 7252 section 5.3.2).
     fn take_piggybacked(&mut self, peer: P, message: &Message<'_>, now: Instant) {
         self.if_conversing(peer, now, |conversation, context| {
@@ -97,6 +126,7 @@ impl<P: Peer> Endpoint<P> {
                 active.is_in_flight(message.message_id()) && active.token == message.token()
             });
             if matches {
+                context.take_as_proof(message.token());
                 conversation.take_or_refuse_response(message, context);
             }
         });
@@ -120,10 +150,15 @@ impl<P: Peer> Endpoint<P> {
             let datagram = self.core.send_empty(peer, kind, message.message_id());
             self.core.remembered.answer(peer, message.message_id(), datagram);
         }
-        self.if_conversing(peer, now, |conversation, context| match waiting {
-            Waiting::Request => conversation.take_or_refuse_response(message, context),
-            Waiting::Observation if welcome => conversation.take_notification(message, context),
-            Waiting::Observation | Waiting::EndOfObservation | Waiting::Nobody => {}
+        self.if_conversing(peer, now, |conversation, context| {
+            if waiting != Waiting::Nobody {
+                context.take_as_proof(message.token());
+            }
+            match waiting {
+                Waiting::Request => conversation.take_or_refuse_response(message, context),
+                Waiting::Observation if welcome => conversation.take_notification(message, context),
+                Waiting::Observation | Waiting::EndOfObservation | Waiting::Nobody => {}
+            }
         });
     }
 
@@ -132,10 +167,7 @@ impl<P: Peer> Endpoint<P> {
             Timer::Flight { peer, message_id } => self.repeat(peer, message_id, now),
             Timer::Response { peer, id } => {
                 self.if_conversing(peer, now, |conversation, context| {
-                    if conversation.active.as_ref().is_some_and(|active| active.id == id) {
-                        conversation.fail_active(Failure::TimedOut, context);
-                        conversation.start_next(context);
-                    }
+                    conversation.waited_long_enough(id, context);
                 });
             }
             Timer::Unanswered { slot, generation } => self.answer_is_late(slot, generation, now),
@@ -194,6 +226,16 @@ impl Conversation {
             None if self.has_observation(token) => Waiting::Observation,
             None => Waiting::Nobody,
         }
+    }
+
+    /// Counts a notification that has come; false if it came too fast.
+    fn admits_notification(&mut self, now: Instant, config: &Config) -> bool {
+        let paid_until = self.notifications_paid_until.max(now) + config.notification_pause;
+        let admits = paid_until <= now + config.notification_pause * config.notification_burst;
+        if admits {
+            self.notifications_paid_until = paid_until;
+        }
+        admits
     }
 
     fn take_or_refuse_response<P: Peer>(&mut self, message: &Message<'_>, context: &mut Context<'_, P>) {

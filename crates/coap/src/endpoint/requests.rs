@@ -1,6 +1,9 @@
 //! Requests of ours to one peer: one at a time (NSTART = 1, RFC 7252 section 4.7), from the queue to the
 //! whole answer.
 
+use alloc::boxed::Box;
+use core::time::Duration;
+
 use machine::TimerId;
 
 use super::conversation::Conversation;
@@ -51,7 +54,18 @@ pub(super) struct Active {
     pub(super) upload: Option<Upload>,
     pub(super) fetch: Option<Fetch>,
     pub(super) fetch_restarted: bool,
+    /// How often the peer has said that it is busy.
+    busy: u8,
+    /// Whether the time is awaited at which the peer is not busy any more.
+    paused: bool,
+    /// How often the peer has asked for an echo.
+    echoed: u8,
+    /// The request proper, if this is one that makes the peer prove its address first.
+    after_proof: Option<Box<Queued>>,
 }
+
+/// So many questions for an echo are answered per request: one, and one more if the peer forgets meanwhile.
+const MAX_ECHOES: u8 = 2;
 
 impl Active {
     pub(super) fn is_in_flight(&self, message_id: MessageId) -> bool {
@@ -71,6 +85,10 @@ impl Active {
             upload,
             fetch,
             fetch_restarted: false,
+            busy: 0,
+            paused: false,
+            echoed: 0,
+            after_proof: None,
         }
     }
 
@@ -89,10 +107,44 @@ impl Active {
         }
     }
 
-    fn wait<P: Peer>(&mut self, context: &mut Context<'_, P>) {
-        let at = context.now + context.core.config.response_timeout;
+    fn wait<P: Peer>(&mut self, time: Duration, context: &mut Context<'_, P>) {
+        let at = context.now + time;
         let timer = Timer::Response { peer: context.peer, id: self.id };
         self.waiting = Some(context.core.timers.set(at, timer));
+    }
+
+    /// The smallest request there is, whose response proves the address of a peer that may not be sent the
+    /// request itself yet.
+    fn after_proof<P: Peer>(self, context: &mut Context<'_, P>) -> Self {
+        let Self { id, request, purpose, fetch, .. } = self;
+        let question = Queued { id, request: Request::get("/"), purpose, fetch: None };
+        let after_proof = Some(Box::new(Queued { id, request, purpose, fetch }));
+        Self { after_proof, ..Self::begin(question, context) }
+    }
+
+    /// How long to wait before the same is asked again: the peer is busy and says for how long (RFC 7252
+    /// section 5.9.3.4).
+    fn busy_wait<P: Peer>(&mut self, message: &Message<'_>, context: &Context<'_, P>) -> Option<Duration> {
+        let config = &context.core.config;
+        if message.code() != Code::SERVICE_UNAVAILABLE || self.busy >= config.busy_retries {
+            return None;
+        }
+        let seconds = message.option(OptionNumber::MAX_AGE).and_then(decode_uint)?;
+        let wait = Duration::from_secs(seconds.into());
+        let waits = wait <= config.longest_busy_wait;
+        self.busy += u8::from(waits);
+        waits.then_some(wait)
+    }
+
+    /// Whether the peer wants to see that we receive what it sends; its value then goes with the request
+    /// (RFC 9175 section 2.3).
+    fn echoes(&mut self, message: &Message<'_>) -> bool {
+        let value = message.option(OptionNumber::ECHO).filter(|_| message.code() == Code::UNAUTHORIZED);
+        let allowed = |value: &&[u8]| OptionNumber::ECHO.format().is_some_and(|of| of.allows(value.len()));
+        let Some(value) = value.filter(allowed).filter(|_| self.echoed < MAX_ECHOES) else { return false };
+        self.echoed += 1;
+        self.request.options.set(OptionNumber::ECHO, value);
+        true
     }
 
     /// The message for the step at which the exchange stands. Each step has a token of its own, so that a
@@ -103,7 +155,7 @@ impl Active {
         context: &mut Context<'_, P>,
     ) -> Result<Datagram, EncodeError> {
         self.token = match self.purpose {
-            Purpose::EndObservation(token) => token,
+            Purpose::EndObservation(token) if self.after_proof.is_none() => token,
             _ => context.core.new_token(),
         };
         let mut changes = Changes::default();
@@ -157,14 +209,18 @@ impl Conversation {
     pub(super) fn send<P: Peer>(&mut self, mut active: Active, context: &mut Context<'_, P>) {
         let message_id = self.message_id(context.now);
         match active.compose(message_id, context) {
+            Ok(datagram) if active.after_proof.is_none() && !context.allowance.covers(datagram.bytes()) => {
+                let question = active.after_proof(context);
+                self.send(question, context);
+            }
             Ok(datagram) if active.request.confirmable => {
                 let patience = active.patience();
                 active.flight = Some(Flight::launch(context, message_id, datagram, patience));
                 self.active = Some(active);
             }
             Ok(datagram) => {
-                context.core.transmits.push_back((context.peer, datagram));
-                active.wait(context);
+                context.transmit(datagram);
+                active.wait(context.core.config.response_timeout, context);
                 self.active = Some(active);
             }
             Err(_) => self.fail(active, Failure::TooLarge, context),
@@ -174,14 +230,40 @@ impl Conversation {
     pub(super) fn wait_for_response<P: Peer>(&mut self, context: &mut Context<'_, P>) {
         if let Some(active) = &mut self.active {
             active.land(context);
-            active.wait(context);
+            active.wait(context.core.config.response_timeout, context);
         }
+    }
+
+    /// No response has come, or the time is over for which the peer said it would be busy.
+    pub(super) fn waited_long_enough<P: Peer>(&mut self, id: RequestId, context: &mut Context<'_, P>) {
+        let Some(mut active) = self.active.take_if(|active| active.id == id) else { return };
+        active.land(context);
+        if core::mem::take(&mut active.paused) {
+            self.send(active, context);
+        } else {
+            self.fail(active, Failure::TimedOut, context);
+        }
+        self.start_next(context);
     }
 
     /// The response to the running request.
     pub(super) fn take_response<P: Peer>(&mut self, message: &Message<'_>, context: &mut Context<'_, P>) {
         let Some(mut active) = self.active.take() else { return };
         active.land(context);
+        if let Some(queued) = active.after_proof.take() {
+            self.queue.push_front(*queued);
+            return self.start_next(context);
+        }
+        if let Some(wait) = active.busy_wait(message, context) {
+            (active.paused, active.token) = (true, context.core.new_token());
+            active.wait(wait, context);
+            self.active = Some(active);
+            return;
+        }
+        if active.echoes(message) {
+            self.send(active, context);
+            return self.start_next(context);
+        }
         self.begin_observation(&active, message, context);
         match active.advance(message, context) {
             Step::Send => self.send(active, context),

@@ -25,6 +25,11 @@ pub struct Statistics {
     pub given_up: u64,
     /// Notifications whose further blocks could not be read.
     pub lost_notifications: u64,
+    /// Messages not sent because their receiver has not proved its address, or answered by an Echo option
+    /// instead.
+    pub withheld: u64,
+    /// Notifications that came faster than allowed and were dropped.
+    pub notifications_dropped: u64,
     /// Messages of ours that did not fit into a datagram or into the driver's buffer.
     pub oversized: u64,
 }

@@ -186,7 +186,8 @@ impl Active {
         if let Some(step) = self.advance_upload(message, context) {
             return step;
         }
-        if self.request.options.block2().is_some() || !message.code().is_success() {
+        let whole = self.request.joins_answer && self.request.options.block2().is_none();
+        if !whole || !message.code().is_success() {
             return Step::Done(Response::of(message));
         }
         self.begin_fetch(message, &context.core.config)

@@ -15,6 +15,8 @@ pub(super) struct Incoming<P> {
     pub(super) token: Token,
     pub(super) message_id: MessageId,
     pub(super) confirmable: bool,
+    /// Whether asking again changes nothing (GET, FETCH).
+    pub(super) safe: bool,
     /// Whether an empty acknowledgement has been sent, so that the answer must travel alone.
     pub(super) acknowledged: bool,
     pub(super) block1: Option<Block>,

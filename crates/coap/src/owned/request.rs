@@ -14,6 +14,9 @@ pub struct Request {
     pub payload: Payload,
     /// Whether it is repeated until it is acknowledged.
     pub confirmable: bool,
+    /// Whether the endpoint reads the further blocks of the answer, unless the request asks for a block
+    /// itself.
+    pub joins_answer: bool,
 }
 
 impl Request {
@@ -31,7 +34,7 @@ impl Request {
         for segment in segments {
             options.push(OptionNumber::URI_PATH, segment);
         }
-        Self { method, options, payload: Payload::EMPTY, confirmable: true }
+        Self { method, options, payload: Payload::EMPTY, confirmable: true, joins_answer: true }
     }
 
     /// GET
@@ -87,6 +90,13 @@ impl Request {
         self
     }
 
+    /// Leaves the further blocks of the answer to the owner.
+    #[must_use]
+    pub fn one_block(mut self) -> Self {
+        self.joins_answer = false;
+        self
+    }
+
     /// Adds an option.
     #[must_use]
     pub fn option(mut self, number: OptionNumber, value: &[u8]) -> Self {
@@ -101,6 +111,7 @@ impl Request {
             options: Options::of(message),
             payload: message.payload().into(),
             confirmable,
+            joins_answer: true,
         }
     }
 }

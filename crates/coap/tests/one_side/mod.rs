@@ -4,13 +4,14 @@
 use core::time::Duration;
 
 use coap::{
-    Block, BlockSize, Code, Config, Encoder, Endpoint, Event, Kind, Message, MessageId, OptionNumber, Token,
+    Block, BlockSize, Code, Config, Encoder, Endpoint, Event, Kind, Message, MessageId, OptionNumber, Peer,
+    Token,
 };
-use machine::{Instant, Machine};
+use machine::{Instant, Link, Machine, Path, SessionId, Socket};
 
-/// The endpoint under test and its surroundings. Peers are named by numbers.
-pub struct OneSide {
-    pub endpoint: Endpoint<u32>,
+/// The endpoint under test and its surroundings. Peers are named by numbers, or as they are above DTLS.
+pub struct OneSide<P: Peer = u32> {
+    pub endpoint: Endpoint<P>,
     pub now: Instant,
 }
 
@@ -18,13 +19,13 @@ pub struct OneSide {
 pub const PEER: u32 = 1;
 
 /// A datagram of the endpoint and when it was sent.
-pub struct Sent {
+pub struct Sent<P = u32> {
     pub at: Instant,
-    pub to: u32,
+    pub to: P,
     pub bytes: Vec<u8>,
 }
 
-impl Sent {
+impl<P> Sent<P> {
     pub fn message(&self) -> Message<'_> {
         Message::parse(&self.bytes).expect("an endpoint sends messages only")
     }
@@ -39,22 +40,45 @@ impl Sent {
     }
 }
 
-impl OneSide {
+impl OneSide<u32> {
     pub fn new() -> Self {
         Self::with(Config::default())
     }
 
     pub fn with(config: Config) -> Self {
+        Self::among(config)
+    }
+}
+
+impl OneSide<Link> {
+    /// With peers that are addresses or sessions.
+    pub fn with_links(config: Config) -> Self {
+        Self::among(config)
+    }
+}
+
+/// An address whose owner nobody knows.
+pub fn open(port: u16) -> Link {
+    Link::Open(Path { socket: Socket(0), remote: ([192, 0, 2, 1], port).into() })
+}
+
+/// A DTLS session.
+pub fn secured(number: u64) -> Link {
+    Link::Secured(SessionId(number))
+}
+
+impl<P: Peer> OneSide<P> {
+    fn among(config: Config) -> Self {
         Self { endpoint: Endpoint::new(config, [9; 32]), now: Instant::from_secs(1_000) }
     }
 
     /// Gives a datagram to the endpoint and takes what it sends at once.
-    pub fn input(&mut self, from: u32, bytes: &[u8]) -> Vec<Sent> {
+    pub fn input(&mut self, from: P, bytes: &[u8]) -> Vec<Sent<P>> {
         self.endpoint.handle_input(from, bytes, self.now);
         self.sent()
     }
 
-    pub fn sent(&mut self) -> Vec<Sent> {
+    pub fn sent(&mut self) -> Vec<Sent<P>> {
         let (mut sent, mut buffer) = (Vec::new(), [0; 1_500]);
         while let Some((to, length)) = self.endpoint.poll_transmit(&mut buffer) {
             sent.push(Sent { at: self.now, to, bytes: buffer[..length].to_vec() });
@@ -63,25 +87,25 @@ impl OneSide {
     }
 
     /// The one datagram that the endpoint sends now.
-    pub fn sent_one(&mut self) -> Sent {
+    pub fn sent_one(&mut self) -> Sent<P> {
         let mut sent = self.sent();
         assert_eq!(sent.len(), 1);
         sent.remove(0)
     }
 
-    pub fn events(&mut self) -> Vec<Event<u32>> {
+    pub fn events(&mut self) -> Vec<Event<P>> {
         core::iter::from_fn(|| self.endpoint.poll_event()).collect()
     }
 
     /// The one event that has happened.
-    pub fn event(&mut self) -> Event<u32> {
+    pub fn event(&mut self) -> Event<P> {
         let mut events = self.events();
         assert_eq!(events.len(), 1, "{events:?}");
         events.remove(0)
     }
 
     /// Lets time pass; what the endpoint sends meanwhile comes with its time.
-    pub fn pass(&mut self, time: Duration) -> Vec<Sent> {
+    pub fn pass(&mut self, time: Duration) -> Vec<Sent<P>> {
         let (until, mut sent) = (self.now + time, Vec::new());
         while let Some((at, _)) = self.endpoint.poll_timeout().filter(|(at, _)| *at <= until) {
             self.now = self.now.max(at);
@@ -92,7 +116,7 @@ impl OneSide {
         sent
     }
 
-    pub fn pass_secs(&mut self, seconds: u64) -> Vec<Sent> {
+    pub fn pass_secs(&mut self, seconds: u64) -> Vec<Sent<P>> {
         self.pass(Duration::from_secs(seconds))
     }
 }
@@ -123,19 +147,19 @@ impl Raw {
     }
 
     /// The answer in the acknowledgement.
-    pub fn piggybacked(to: &Sent, code: Code) -> Self {
+    pub fn piggybacked<P>(to: &Sent<P>, code: Code) -> Self {
         let message = to.message();
         let token = message.token();
         Self::new(Kind::Acknowledgement, code, message.message_id().0, token.as_bytes())
     }
 
     /// The answer in a message of its own.
-    pub fn separate(to: &Sent, kind: Kind, code: Code, message_id: u16) -> Self {
+    pub fn separate<P>(to: &Sent<P>, kind: Kind, code: Code, message_id: u16) -> Self {
         Self::new(kind, code, message_id, to.message().token().as_bytes())
     }
 
     /// An acknowledgement or reset without content.
-    pub fn empty(kind: Kind, to: &Sent) -> Vec<u8> {
+    pub fn empty<P>(kind: Kind, to: &Sent<P>) -> Vec<u8> {
         Self::new(kind, Code::EMPTY, to.message().message_id().0, &[]).bytes()
     }
 
