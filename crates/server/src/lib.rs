@@ -6,6 +6,7 @@
 //! - [`cli`] is the command line; all of it but `serve` asks the REST API and nothing else.
 //! - [`http`] and the protocol side (`southbound`) stand on [`app`], the use cases; these stand on [`store`].
 //!   Nothing points back.
+//! - `files` serves images over HTTP and HTTPS to devices that download with their modem.
 //! - [`config`] is what can be configured, [`secrets`] how device keys are kept.
 //!
 //! ```
@@ -26,6 +27,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod files;
 pub mod http;
 pub mod secrets;
 mod serve;

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use crate::app::{App, PullBases, StartError, open_vault};
+use crate::app::{App, Listening, PullBases, StartError, open_vault};
 use crate::clock::WallClock;
 use crate::config::Config;
+use crate::files::{Files, FilesError, Names, Offers};
 use crate::http::{self, ListenError};
 use crate::secrets::KeyFileError;
 use crate::southbound::{Southbound, SouthboundError};
@@ -24,6 +25,7 @@ pub enum ServeError {
     Images(#[from] ImageError),
     Listen(#[from] ListenError),
     Southbound(#[from] SouthboundError),
+    Files(#[from] FilesError),
     Start(#[from] StartError),
     #[error("cannot write the ports file")]
     PortsFile(#[source] std::io::Error),
@@ -38,6 +40,8 @@ struct Ports {
     http: SocketAddr,
     coaps: Vec<SocketAddr>,
     coap: Vec<SocketAddr>,
+    files_https: Vec<SocketAddr>,
+    files_http: Vec<SocketAddr>,
 }
 
 /// Runs the server until `stop` is done.
@@ -64,19 +68,32 @@ pub async fn serve(
     // Ports before the database: a server that cannot work leaves it as it is.
     let listener = http::listen(config.http.bind).await?;
     let southbound = Southbound::bind(&config.lwm2m)?;
+    let names = Names::new(config.lwm2m.public_host.as_ref(), &config.files.https_bind);
+    let files = Files::bind(&config.files, names, &folder, &vault, &clock).await?;
+    let (files_https, files_http) = (files.https(), files.http());
     let store = Store::open(&folder.database(), &clock).await?;
-    let bases = PullBases::new(config.lwm2m.public_host.as_ref(), southbound.coaps(), southbound.coap());
+    let listening = Listening {
+        coaps: southbound.coaps(),
+        coap: southbound.coap(),
+        https: &files_https,
+        http: &files_http,
+    };
+    let bases = PullBases::new(config.lwm2m.public_host.as_ref(), listening, files.trust());
     let (app, orders) = App::start(store.clone(), images, vault, clock, config, bases).await?;
     let ports = Ports {
         process: std::process::id(),
         http: listener.local_addr().map_err(ServeError::Api)?,
         coaps: southbound.coaps().to_vec(),
         coap: southbound.coap().to_vec(),
+        files_https,
+        files_http,
     };
-    let running = southbound.start(app.clone(), orders, config).await?;
+    let (offers, served) = Offers::new();
+    let running = southbound.start(app.clone(), orders, config, (offers.clone(), served)).await?;
     announce(&ports, ports_file)?;
 
     let (stopping, stopped) = watch::channel(false);
+    let files = tokio::spawn(files.serve(offers, stopped.clone()));
     let api = tokio::spawn(http::serve(listener, app, stopped));
     tokio::pin!(api);
     let ended = tokio::select! {
@@ -87,6 +104,10 @@ pub async fn serve(
             api.await
         }
     };
+    stopping.send_replace(true);
+    if files.await.is_err() {
+        tracing::error!("the downloads did not stop in order");
+    }
     running.stop().await;
     store.close().await;
     tracing::info!("stopped");

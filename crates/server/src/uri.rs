@@ -50,7 +50,7 @@ impl fmt::Display for BaseUri {
 
 /// The text is not a base URI.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("not coap:// or coaps:// with a host and an optional port")]
+#[error("not coap://, coaps://, http:// or https:// with a host and an optional port")]
 pub struct NotABaseUri;
 
 impl FromStr for BaseUri {
@@ -59,7 +59,7 @@ impl FromStr for BaseUri {
     fn from_str(text: &str) -> Result<Self, NotABaseUri> {
         let (scheme, authority) =
             text.strip_suffix('/').unwrap_or(text).split_once("://").ok_or(NotABaseUri)?;
-        if !matches!(scheme, "coap" | "coaps") {
+        if !matches!(scheme, "coap" | "coaps" | "http" | "https") {
             return Err(NotABaseUri);
         }
         let (name, port) = match authority.rsplit_once(':') {
@@ -100,9 +100,9 @@ mod tests {
         };
         check("coaps://fota.example.org:5684", Some("coaps://fota.example.org:5684"));
         check("coap://[2001:db8::7]", Some("coap://[2001:db8::7]"));
+        check("https://fota.example.org", Some("https://fota.example.org"));
         check("coap://192.0.2.7:5683/", Some("coap://192.0.2.7:5683"));
-        for text in
-            ["http://x", "coaps://", "coaps://x:0", "coaps://x:y", "coaps://x/path", "x", "coap://a@b"]
+        for text in ["ftp://x", "coaps://", "coaps://x:0", "coaps://x:y", "coaps://x/path", "x", "coap://a@b"]
         {
             check(text, None);
         }

@@ -110,6 +110,11 @@ impl Server {
         self.with_upgrade(id, now, |procedure| procedure.cancel(now));
     }
 
+    /// The device of an upgrade fetched bytes of its image from the owner's own file service.
+    pub fn image_served(&mut self, id: UpgradeId, offset: u64, length: u64, now: Instant) {
+        self.with_upgrade(id, now, |procedure| procedure.handle_served(offset, length, now));
+    }
+
     fn with_upgrade(&mut self, id: UpgradeId, now: Instant, act: impl FnOnce(&mut Procedure)) {
         let Some(key) = self.upgrades.get(&id).copied() else { return };
         self.with_procedure(key, now, act);

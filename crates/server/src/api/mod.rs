@@ -3,6 +3,7 @@
 //! Fields are only added; a field that was released keeps its name and meaning.
 
 mod devices;
+mod files;
 mod packages;
 mod problem;
 mod upgrades;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use devices::{AddDevice, AddedDevice, Device, Security};
+pub use files::FilesCertificate;
 pub use packages::{Image, Package};
 pub use problem::Problem;
 pub use upgrades::{

@@ -53,12 +53,31 @@ pub struct PullBases {
     pub coaps: Option<String>,
     /// For devices without encryption.
     pub coap: Option<String>,
+    /// For devices that download over HTTPS.
+    pub https: Option<String>,
+    /// For devices that download over plain HTTP.
+    pub http: Option<String>,
+    /// What devices have to trust for HTTPS: certificates in PEM.
+    pub trust: Option<String>,
+}
+
+/// Where this server listens for devices.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listening<'a> {
+    /// CoAP over DTLS.
+    pub coaps: &'a [SocketAddr],
+    /// Plain CoAP.
+    pub coap: &'a [SocketAddr],
+    /// Images over HTTPS.
+    pub https: &'a [SocketAddr],
+    /// Images over HTTP.
+    pub http: &'a [SocketAddr],
 }
 
 impl PullBases {
     /// From the configured host, or the address listened on if it is a single one; with the ports that were
     /// really bound.
-    pub fn new(host: Option<&Host>, coaps: &[SocketAddr], coap: &[SocketAddr]) -> Self {
+    pub fn new(host: Option<&Host>, listening: Listening<'_>, trust: Option<String>) -> Self {
         let base = |scheme: &str, bound: &[SocketAddr]| {
             let address = bound.first()?;
             match host {
@@ -67,15 +86,22 @@ impl PullBases {
                 None => Some(format!("{scheme}://{address}")),
             }
         };
-        Self { coaps: base("coaps", coaps), coap: base("coap", coap) }
+        Self {
+            coaps: base("coaps", listening.coaps),
+            coap: base("coap", listening.coap),
+            https: base("https", listening.https),
+            http: base("http", listening.http),
+            trust,
+        }
     }
 
-    /// The one for a device.
-    pub fn of(&self, security: Security) -> Option<&str> {
-        match security {
-            Security::Psk => self.coaps.as_deref(),
-            Security::None => self.coap.as_deref(),
-        }
+    /// Whether a device can download from here at all.
+    pub fn any_for(&self, security: Security) -> bool {
+        let coap = match security {
+            Security::Psk => &self.coaps,
+            Security::None => &self.coap,
+        };
+        [coap, &self.https, &self.http].into_iter().any(Option::is_some)
     }
 }
 
@@ -163,15 +189,20 @@ impl App {
         &self.inner.clock
     }
 
-    /// Where a device fetches images from, unless an upgrade says otherwise.
-    pub fn pull_base(&self, security: Security) -> Option<&str> {
-        self.inner.settings.pull_bases.of(security)
+    /// Whether a device can download from this server at all.
+    pub fn can_pull(&self, security: Security) -> bool {
+        self.inner.settings.pull_bases.any_for(security)
     }
 
-    /// All places that devices can fetch images from, the encrypted one first.
+    /// What devices have to trust to download over HTTPS, in PEM; `None` if that is off.
+    pub fn trust(&self) -> Option<&str> {
+        self.inner.settings.pull_bases.trust.as_deref()
+    }
+
+    /// All places that devices can fetch images from, most wanted first.
     pub fn pull_bases(&self) -> Vec<String> {
         let bases = &self.inner.settings.pull_bases;
-        bases.coaps.iter().chain(&bases.coap).cloned().collect()
+        [&bases.coaps, &bases.coap, &bases.https, &bases.http].into_iter().flatten().cloned().collect()
     }
 
     /// Whether the store answers.

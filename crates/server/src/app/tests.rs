@@ -23,7 +23,7 @@ pub(crate) async fn start(folder: &Path) -> (App, mpsc::Receiver<Order>, Store) 
         reserve: crate::ByteCount(0),
     };
     let images = Images::open(folder, limits).unwrap();
-    let bases = PullBases { coaps: Some("coaps://127.0.0.1:5684".to_owned()), coap: None };
+    let bases = PullBases { coaps: Some("coaps://127.0.0.1:5684".to_owned()), ..PullBases::default() };
     let (app, orders) = App::start(store.clone(), images, vault, clock, &config, bases).await.unwrap();
     (app, orders, store)
 }
@@ -259,12 +259,21 @@ async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte() {
 fn download_addresses_need_a_host_that_devices_can_reach() {
     let bound = |text: &str| vec![text.parse::<std::net::SocketAddr>().unwrap()];
     let host: Host = "fota.example.org".parse().unwrap();
-    let everywhere = PullBases::new(None, &bound("0.0.0.0:5684"), &[]);
-    assert_eq!(everywhere, PullBases::default());
-    let named = PullBases::new(Some(&host), &bound("0.0.0.0:5684"), &bound("[::]:5683"));
-    assert_eq!(named.of(Security::Psk), Some("coaps://fota.example.org:5684"));
-    assert_eq!(named.of(Security::None), Some("coap://fota.example.org:5683"));
-    let local = PullBases::new(None, &bound("127.0.0.1:4000"), &[]);
-    assert_eq!(local.of(Security::Psk), Some("coaps://127.0.0.1:4000"));
-    assert_eq!(local.of(Security::None), None);
+    let everywhere = Listening { coaps: &bound("0.0.0.0:5684"), ..Listening::default() };
+    assert_eq!(PullBases::new(None, everywhere, None), PullBases::default());
+    let all = Listening {
+        coaps: &bound("0.0.0.0:5684"),
+        coap: &bound("[::]:5683"),
+        https: &bound("0.0.0.0:8443"),
+        http: &bound("0.0.0.0:8081"),
+    };
+    let named = PullBases::new(Some(&host), all, None);
+    assert_eq!(named.coaps.as_deref(), Some("coaps://fota.example.org:5684"));
+    assert_eq!(named.coap.as_deref(), Some("coap://fota.example.org:5683"));
+    assert_eq!(named.https.as_deref(), Some("https://fota.example.org:8443"));
+    assert_eq!(named.http.as_deref(), Some("http://fota.example.org:8081"));
+    let local = Listening { coaps: &bound("127.0.0.1:4000"), ..Listening::default() };
+    let local = PullBases::new(None, local, None);
+    assert_eq!(local.coaps.as_deref(), Some("coaps://127.0.0.1:4000"));
+    assert!(local.any_for(Security::Psk) && !local.any_for(Security::None));
 }

@@ -198,10 +198,7 @@ impl App {
             });
         }
         let security = Security::from_code(&device.security).unwrap_or(Security::Psk);
-        if wanted.delivery == Delivery::Pull
-            && wanted.base_uri.is_none()
-            && self.pull_base(security).is_none()
-        {
+        if wanted.delivery == Delivery::Pull && wanted.base_uri.is_none() && !self.can_pull(security) {
             return Err(StartUpgradeError::NoPullAddress);
         }
         let image = self.image(&package).await.map_err(StartUpgradeError::PackageDamaged)?;

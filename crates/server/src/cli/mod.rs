@@ -5,6 +5,7 @@ mod config;
 mod device;
 mod events;
 mod failure;
+mod files;
 mod output;
 mod package;
 mod psk;
@@ -78,6 +79,9 @@ enum Action {
     /// Start and follow upgrades.
     #[command(subcommand)]
     Upgrade(upgrade::Upgrade),
+    /// Downloads over HTTP and HTTPS.
+    #[command(subcommand)]
+    Files(files::Files),
     /// Print the description of the REST API (OpenAPI 3.1).
     Openapi,
 }
@@ -94,6 +98,7 @@ pub fn run() -> ExitCode {
         Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
         Action::Package(package) => client().and_then(|client| package.run(&client, &output)),
         Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
+        Action::Files(files) => client().and_then(|client| files.run(&client, &output)),
         Action::Openapi => {
             output.text(crate::http::document().trim_end());
             Ok(())

@@ -74,6 +74,25 @@ pub const KEYS: &[Key] = &[
         "Accept pre-shared keys under 16 bytes, for old devices that cannot hold more.",
     ),
     key(
+        "files.https_bind",
+        "off",
+        "Where devices download images over HTTPS, such as 0.0.0.0:8443; off unless set, since devices\n\
+         that speak CoAP need no other port.",
+    ),
+    key(
+        "files.http_bind",
+        "off",
+        "Where devices download images over plain HTTP, such as 0.0.0.0:8081. Whoever listens can read\n\
+         them, so a device gets such an address only if it offers nothing better, or if told.",
+    ),
+    key(
+        "files.certificate",
+        "",
+        "The certificate for HTTPS: a chain in PEM, the server's own first. Without it the server makes\n\
+         one; `updraft files certificate` prints what devices have to trust.",
+    ),
+    key("files.private_key", "", "The private key of files.certificate, in PEM."),
+    key(
         "upgrade.timeout",
         "1h",
         "How long a device may take to get the image, unless the upgrade is started with another value.",
@@ -117,6 +136,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub http: Http,
     pub lwm2m: Lwm2m,
+    pub files: Files,
     pub upgrade: Upgrade,
     pub packages: Packages,
     pub key_file: PathBuf,
@@ -142,6 +162,17 @@ pub struct Lwm2m {
     pub public_host: Option<Host>,
     pub shards: NonZeroU8,
     pub allow_short_keys: bool,
+}
+
+/// The keys under `files`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Files {
+    /// Where plain HTTP listens; empty if off.
+    pub http_bind: Vec<SocketAddr>,
+    /// Where HTTPS listens; empty if off.
+    pub https_bind: Vec<SocketAddr>,
+    /// Chain and private key; `None` if the server makes its own.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
 /// The keys under `upgrade`.
@@ -279,6 +310,7 @@ impl Reader {
         let data_dir = self.read("data_dir", "the path of a folder", path);
         let http = self.http();
         let lwm2m = self.lwm2m();
+        let files = self.files();
         let upgrade = self.upgrade();
         let packages = self.packages();
         let key_file = self.read("secrets.key_file", "the path of a file", |text| Some(path(text)));
@@ -289,6 +321,7 @@ impl Reader {
             data_dir,
             http: http?,
             lwm2m: lwm2m?,
+            files: files?,
             upgrade: upgrade?,
             packages: packages?,
             key_file,
@@ -331,6 +364,24 @@ impl Reader {
             shards: shards?,
             allow_short_keys: allow_short_keys?,
         })
+    }
+
+    fn files(&mut self) -> Option<Files> {
+        let http_bind = self.read("files.http_bind", value::ADDRESSES, value::addresses);
+        let https_bind = self.read("files.https_bind", value::ADDRESSES, value::addresses);
+        let file = |text: &str| Some(path(text));
+        let certificate = self.read("files.certificate", "the path of a file", file)?;
+        let private_key = self.read("files.private_key", "the path of a file", file)?;
+        if certificate.is_some() != private_key.is_some() {
+            let (missing, other) = if certificate.is_some() {
+                ("files.private_key", "the path of the key, since files.certificate is set")
+            } else {
+                ("files.certificate", "the path of the certificate, since files.private_key is set")
+            };
+            self.refuse(missing, other);
+        }
+        let certificate = certificate.zip(private_key);
+        Some(Files { http_bind: http_bind?, https_bind: https_bind?, certificate })
     }
 
     fn upgrade(&mut self) -> Option<Upgrade> {

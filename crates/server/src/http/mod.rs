@@ -3,6 +3,7 @@
 
 mod body;
 mod devices;
+mod files;
 mod health;
 mod openapi;
 mod origin;

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Context, devices, health, packages, upgrades};
+use super::{Context, devices, files, health, packages, upgrades};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -20,6 +20,7 @@ use super::{Context, devices, health, packages, upgrades};
         (name = "devices", description = "Who may connect, and what is known of them."),
         (name = "packages", description = "Firmware images."),
         (name = "upgrades", description = "One package for one device, from the offer to the proof."),
+        (name = "files", description = "Downloads over HTTP and HTTPS."),
         (name = "health", description = "For monitoring.")
     )
 )]
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(upgrades::show::show))
         .routes(routes!(upgrades::cancel::cancel))
         .routes(routes!(upgrades::events::events))
+        .routes(routes!(files::certificate::show))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
 }

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::{NoRandomness, Psk, random};
 
 /// The key from which all others are derived. It lives in a file of its own, never in the database.
+#[derive(Clone)]
 pub struct KeyEncryptionKey(pub(super) Zeroizing<[u8; 32]>);
 
 impl fmt::Debug for KeyEncryptionKey {
@@ -47,6 +48,7 @@ pub struct Fingerprint(pub Vec<u8>);
 pub struct Unsealable;
 
 /// Seals and opens device keys (SECURITY rule k01).
+#[derive(Clone)]
 pub struct Vault {
     master: KeyEncryptionKey,
 }

@@ -21,6 +21,7 @@ use super::running::{Batch, Timeouts, Told, Upgrades, upgrade_id};
 use super::shard::{Command, Fact, Report};
 use super::strangers::{Stranger, Strangers};
 use crate::app::{App, Order, ResumeError, Started, Transfer};
+use crate::files::{Offers, Served};
 use crate::store::StoreError;
 use crate::store::upgrades::UpgradeKey;
 
@@ -82,8 +83,9 @@ impl Dispatcher {
         app: App,
         count: u8,
         timeouts: Timeouts,
+        offers: Offers,
     ) -> Result<(Self, Vec<Vec<Command>>), SouthboundError> {
-        let mut upgrades = Upgrades::new(timeouts, count);
+        let mut upgrades = Upgrades::new(timeouts, count, offers);
         let mut commands: Vec<Vec<Command>> = (0..count).map(|_| Vec::new()).collect();
         for upgrade in app.unfinished_upgrades().await? {
             let shard = home(upgrade.key, count);
@@ -126,7 +128,12 @@ impl Dispatcher {
     }
 
     /// Works until all shards have stopped, then stores what is left.
-    pub async fn run(mut self, mut reports: mpsc::Receiver<(u8, Report)>, mut orders: mpsc::Receiver<Order>) {
+    pub async fn run(
+        mut self,
+        mut reports: mpsc::Receiver<(u8, Report)>,
+        mut orders: mpsc::Receiver<Order>,
+        mut served: mpsc::Receiver<Served>,
+    ) {
         let mut tick = ticks();
         let mut piece = Vec::with_capacity(PIECE);
         let mut more_orders = true;
@@ -145,6 +152,7 @@ impl Dispatcher {
                     Some(order) => self.handle_order(order),
                     None => more_orders = false,
                 },
+                Some(served) = served.recv() => self.handle_served(served),
                 written = finished(&mut self.writing) => self.handle_written(written),
                 _ = tick.tick() => self.handle_tick(),
             }
@@ -169,6 +177,14 @@ impl Dispatcher {
                     self.send(shard, Command::Cancel(upgrade_id(key)));
                 }
             }
+        }
+    }
+
+    /// A device fetched bytes over HTTP: its upgrade is told as if they had gone over CoAP.
+    fn handle_served(&mut self, served: Served) {
+        if let Some(shard) = self.upgrades.shard(served.upgrade) {
+            let Served { upgrade, offset, length } = served;
+            self.send(shard, Command::Served { id: upgrade_id(upgrade), offset, length });
         }
     }
 

@@ -30,6 +30,7 @@ use shard::{Command, Report, Reporter, Shard};
 
 use crate::app::{App, Order};
 use crate::config::{Config, Lwm2m};
+use crate::files::{Offers, Served};
 use crate::secrets::{NoRandomness, random};
 use crate::store::StoreError;
 
@@ -97,11 +98,12 @@ impl Southbound {
         app: App,
         orders: mpsc::Receiver<Order>,
         config: &Config,
+        (offers, served): (Offers, mpsc::Receiver<Served>),
     ) -> Result<Running, SouthboundError> {
         let (reporter, reports) = Reporter::new(EVENTS);
         let timeouts = Timeouts::from(&config.upgrade);
         let shards = config.lwm2m.shards.get();
-        let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), shards, timeouts).await?;
+        let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), shards, timeouts, offers).await?;
         let (stop, stopped) = watch::channel(false);
         let kinds: Vec<SocketKind> = std::iter::repeat_n(SocketKind::Secured, self.coaps.len())
             .chain(std::iter::repeat_n(SocketKind::Open, self.coap.len()))
@@ -115,7 +117,7 @@ impl Southbound {
         }
         // Dropped, so that the reports end with the last shard.
         drop(starter);
-        let dispatcher = tokio::spawn(dispatcher.run(reports, orders));
+        let dispatcher = tokio::spawn(dispatcher.run(reports, orders, served));
         Ok(Running { stop, threads, dispatcher })
     }
 }

@@ -10,6 +10,7 @@ use super::shard::Command;
 use crate::app::{Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
+use crate::files::Offers;
 use crate::secrets::{NoRandomness, hex, random};
 use crate::store::upgrade_events::UpgradeEvent;
 use crate::store::upgrades::{End, Progress, UpgradeKey};
@@ -33,6 +34,8 @@ pub struct Upgrades {
     timeouts: Timeouts,
     /// How many shards there are.
     shards: u8,
+    /// What can be downloaded over HTTP.
+    offers: Offers,
     running: BTreeMap<UpgradeKey, Run>,
     by_endpoint: HashMap<String, UpgradeKey>,
     /// What is to be stored next, by upgrade; bounded by the upgrades that run, each with the events since
@@ -73,10 +76,11 @@ const TOKEN_LENGTH: usize = 16;
 const MOST_EVENTS: usize = 256;
 
 impl Upgrades {
-    pub fn new(timeouts: Timeouts, shards: u8) -> Self {
+    pub fn new(timeouts: Timeouts, shards: u8, offers: Offers) -> Self {
         Self {
             timeouts,
             shards,
+            offers,
             running: BTreeMap::new(),
             by_endpoint: HashMap::new(),
             changes: BTreeMap::new(),
@@ -100,6 +104,7 @@ impl Upgrades {
         let stored = started.upgrade.progress.record.clone();
         let parsed = stored.as_deref().map(|stored| std::str::from_utf8(stored).ok()?.parse().ok());
         let fresh = UpgradeRecord::new(&hex(&random::<TOKEN_LENGTH>()?));
+        let sha256 = started.package.sha256.clone();
         let run = Run {
             endpoint: started.upgrade.endpoint.clone(),
             identity,
@@ -120,6 +125,9 @@ impl Upgrades {
                 self.event(key, "resumed", now, "The server was restarted and goes on.".to_owned());
             }
             None => {}
+        }
+        if let Some(run) = self.running.get(&key).filter(|run| run.plan.delivery == Delivery::Pull) {
+            self.offers.publish(&run.record.token, key, run.plan.package.bytes.clone(), &sha256);
         }
         // The image first: the device may fetch it on a session that another shard has.
         let mut told = self.elsewhere(key, |run| Command::Publish {
@@ -287,6 +295,9 @@ impl Upgrades {
         facts: Option<&Facts>,
         now: Moment,
     ) -> Vec<Told> {
+        if let Some(run) = self.running.get(&key) {
+            self.offers.withdraw(&run.record.token);
+        }
         let withdrawn = self.elsewhere(key, |run| Command::Withdraw(run.record.token.clone()));
         let Some(run) = self.running.get_mut(&key) else { return withdrawn };
         if let Some(facts) = facts {

@@ -22,6 +22,8 @@ pub enum Command {
     Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Box<UpgradeRecord> },
     /// Serve the image of an upgrade that another shard carries out.
     Publish { token: String, identity: Option<Vec<u8>>, bytes: Arc<[u8]> },
+    /// The device of an upgrade fetched these bytes over HTTP.
+    Served { id: UpgradeId, offset: u64, length: u64 },
     /// Serve it no more.
     Withdraw(String),
     /// The intent to install is durable.
@@ -164,6 +166,7 @@ impl Commanded for Shard {
             Command::Publish { token, identity, bytes } => {
                 self.server.publish_image(&token, identity.as_deref(), bytes);
             }
+            Command::Served { id, offset, length } => self.server.image_served(id, offset, length, now),
             Command::Withdraw(token) => self.server.withdraw_image(&token),
             Command::IntentDurable(id) => self.server.intent_durable(id, now),
             Command::Cancel(id) => self.server.cancel_upgrade(id, now),

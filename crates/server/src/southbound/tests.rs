@@ -46,7 +46,8 @@ impl Rig {
     async fn open(folder: &Path) -> Self {
         let (app, orders, store) = start(folder).await;
         let timeouts = Timeouts::from(&Config::read(&Sources::default()).unwrap().upgrade);
-        let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), 2, timeouts).await.unwrap();
+        let (offers, served) = crate::files::Offers::new();
+        let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), 2, timeouts, offers).await.unwrap();
         let (reports, received) = mpsc::channel(64);
         let mut shards = Vec::new();
         for _ in 0..2 {
@@ -54,7 +55,7 @@ impl Rig {
             dispatcher.attach(shard);
             shards.push(commands);
         }
-        let dispatcher = tokio::spawn(dispatcher.run(received, orders));
+        let dispatcher = tokio::spawn(dispatcher.run(received, orders, served));
         Self { app, store, reports, shards, resumed, dispatcher, _folder: None }
     }
 
