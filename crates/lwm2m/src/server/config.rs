@@ -1,6 +1,7 @@
 //! Every parameter and every bound of the server role.
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -26,8 +27,12 @@ pub struct Config {
     pub coap: coap::Config,
 }
 
+/// The largest body of a Send, in bytes; that of any other request is `coap::Config::max_body`.
+const MAX_SEND: usize = 65_536;
+
 impl Default for Config {
     fn default() -> Self {
+        let send = coap::BodyLimit { path: "/dp".into(), bytes: MAX_SEND };
         Self {
             public_uris: Vec::new(),
             shard: 0,
@@ -35,7 +40,7 @@ impl Default for Config {
             grace: Duration::from_secs(93),
             awake: Duration::from_secs(93),
             max_devices: 1_000_000,
-            coap: coap::Config::default(),
+            coap: coap::Config { body_limits: vec![send], ..coap::Config::default() },
         }
     }
 }

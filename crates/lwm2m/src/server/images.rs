@@ -70,11 +70,26 @@ impl Server {
                 let key = *key;
                 let image = self.upgrade_image(key).ok_or_else(not_there)?;
                 self.note_served(key, &image.0, request, now);
+                self.prove_receiver(key, peer);
                 image
             }
         };
         let content = ContentFormat::OCTET_STREAM;
         Ok(Response::new(Code::CONTENT).content(content, Payload::Shared(bytes)).etag(&tag))
+    }
+
+    /// The token was written to the device's address, so whoever presents it from there receives what is
+    /// sent there (SECURITY n03). From anywhere else it takes an Echo.
+    fn prove_receiver(&mut self, key: DeviceKey, peer: Link) {
+        let Link::Open(path) = peer else { return };
+        let link = self.devices.get(key).and_then(|device| Some(device.registration.as_ref()?.link));
+        let address = link.and_then(|link| match link {
+            Link::Open(written) => Some(written.remote.ip()),
+            Link::Secured(_) => Some(self.remote(link)?.ip()),
+        });
+        if address == Some(path.remote.ip()) {
+            self.coap.prove(peer);
+        }
     }
 
     /// Tells the upgrade which bytes its device gets now.

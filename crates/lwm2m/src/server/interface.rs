@@ -181,7 +181,10 @@ impl Server {
         let registered = registered.ok_or_else(not_registered)?;
         parameters.check_binding(registered.version)?;
         let (from, lived) = (registered.link, registered.lifetime);
-        if from != peer {
+        if from == peer {
+            // Only who received the answer to Register knows the location.
+            self.coap.prove(peer);
+        } else {
             self.devices.relink(key, peer);
         }
         let Some(device) = self.devices.get_mut(key) else { return Err(not_registered()) };

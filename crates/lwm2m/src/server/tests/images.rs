@@ -69,6 +69,38 @@ fn an_image_is_served_by_its_path_from_any_block_until_the_upgrade_ends() {
     assert_eq!(rig.server.device_count(), 0);
 }
 
+/// The code that the first GET from somewhere is answered with.
+fn first_answer(rig: &mut Rig, from: Link, token: &str) -> Code {
+    let request = Request::get(&format!("/fw/{token}"));
+    let mut device = coap::Endpoint::new(coap::Config::default(), [9; 32]);
+    let mut buffer = [0; 1_500];
+    device.request(0_u8, request, rig.now);
+    let (_, length) = device.poll_transmit(&mut buffer).unwrap();
+    rig.server.handle_input(from, &buffer[..length], rig.now);
+    let (to, length) = rig.server.poll_transmit(&mut buffer).unwrap();
+    assert_eq!(to, from);
+    coap::Message::parse(&buffer[..length]).unwrap().code()
+}
+
+#[test]
+fn s32_an_image_goes_without_echo_only_to_the_address_that_was_told_its_path() {
+    let mut rig = Rig::new();
+    let registered = rig.open(1);
+    rig.registered(registered, "ep=OPEN");
+    rig.server.start_upgrade(UpgradeId(7), "OPEN", plan(), None, rig.now).unwrap();
+    rig.pump();
+    let token = token(&mut rig);
+    let Link::Open(mut path) = registered else { unreachable!() };
+    path.remote.set_port(9_999);
+    assert_eq!(
+        first_answer(&mut rig, Link::Open(path), &token),
+        Code::CONTENT,
+        "another socket of the device"
+    );
+    path.remote.set_ip([192, 0, 2, 200].into());
+    assert_eq!(first_answer(&mut rig, Link::Open(path), &token), Code::UNAUTHORIZED);
+}
+
 #[test]
 fn an_image_of_another_shard_is_served_to_its_device() {
     let mut rig = Rig::new();
