@@ -1,20 +1,17 @@
 //! The protected records of one session, both ways.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use machine::Random;
 
-use crate::SendError;
-use crate::suite::Keys;
+use crate::suite::{Keys, Outgoing};
 use crate::wire::Version;
 use crate::wire::record::{ContentType, MAX_PLAINTEXT, Position, Record};
+use crate::{SavedSession, SendError};
 
 /// All protected records are of this epoch: nothing here renegotiates.
 pub(crate) const EPOCH: u16 = 1;
-
-/// Application records end here; the numbers behind it are for the alerts that end the session. A number that
-/// came twice would give the key stream away.
-const LAST_SEQUENCE: u64 = Position::SEQUENCE_MASK - 16;
 
 /// Why a record is not used.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,20 +20,96 @@ pub(crate) enum Unusable {
     Unauthentic,
 }
 
+/// The highest record number there is. It belongs to nobody: its successor would be a repetition.
+pub(crate) const LAST_NUMBER: u64 = Position::SEQUENCE_MASK;
+
+/// One life of the process uses the numbers of one block only, see [`crate::SavedSession`].
+const BLOCK_BITS: u32 = 32;
+/// Application records end this many numbers before the end of a block; the others are for the alerts that end
+/// the session. A number that came twice would give the key stream away.
+const RESERVED: u64 = 16;
+
+/// The longest connection id that a peer may ask for; nobody is known to use more.
+pub(crate) const MAX_PEER_CONNECTION_ID: usize = 32;
+
 /// Keys, the number of the next record, and which records have come.
 pub(crate) struct Channel {
     keys: Keys,
     next_sequence: u64,
     window: Window,
+    /// What the peer wants to find in our records.
+    peer_connection_id: Option<Box<PeerConnectionId>>,
+    /// Whether the peer puts an id of ours into its records.
+    receives_connection_id: bool,
+}
+
+/// A connection id that a peer has chosen for the records to it; it is not empty.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct PeerConnectionId {
+    length: u8,
+    bytes: [u8; MAX_PEER_CONNECTION_ID],
+}
+
+impl PeerConnectionId {
+    /// `None` if it is empty or too long.
+    pub(crate) fn new(id: &[u8]) -> Option<Self> {
+        let mut bytes = [0; MAX_PEER_CONNECTION_ID];
+        bytes.get_mut(..id.len()).filter(|_| !id.is_empty())?.copy_from_slice(id);
+        Some(Self { length: id.len() as u8, bytes })
+    }
+
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
 }
 
 impl Channel {
-    pub(crate) const fn new(keys: Keys) -> Self {
-        Self { keys, next_sequence: 0, window: Window::EMPTY }
+    pub(crate) fn new(
+        keys: Keys,
+        peer_connection_id: Option<PeerConnectionId>,
+        receives_connection_id: bool,
+    ) -> Self {
+        let peer_connection_id = peer_connection_id.map(Box::new);
+        Self { keys, next_sequence: 0, window: Window::EMPTY, peer_connection_id, receives_connection_id }
+    }
+
+    /// Goes on with a saved session in a block of numbers that nobody has used. All records up to the newest
+    /// that had come count as seen.
+    pub(crate) fn restored(saved: SavedSession) -> Self {
+        let peer_connection_id = PeerConnectionId::new(&saved.peer_connection_id).map(Box::new);
+        Self {
+            keys: saved.keys,
+            next_sequence: u64::from(saved.block) << BLOCK_BITS,
+            window: Window { newest: saved.newest_read, seen: u64::MAX },
+            peer_connection_id,
+            receives_connection_id: saved.own_connection_id.is_some(),
+        }
     }
 
     pub(crate) const fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The block of the numbers in use.
+    pub(crate) const fn block(&self) -> u16 {
+        (self.next_sequence >> BLOCK_BITS) as u16
+    }
+
+    pub(crate) const fn newest_read(&self) -> u64 {
+        self.window.newest
+    }
+
+    pub(crate) const fn receives_connection_id(&self) -> bool {
+        self.receives_connection_id
+    }
+
+    pub(crate) fn peer_connection_id(&self) -> &[u8] {
+        self.peer_connection_id.as_ref().map_or(&[], |id| id.as_slice())
+    }
+
+    /// The length of a record that carries this many bytes.
+    pub(crate) fn record_length(&self, plaintext: usize) -> usize {
+        self.keys.record_length(self.peer_connection_id(), plaintext)
     }
 
     /// Writes a record and returns its length.
@@ -50,17 +123,19 @@ impl Channel {
         if plaintext.len() > MAX_PLAINTEXT {
             return Err(SendError::TooLong(plaintext.len()));
         }
-        let needed = self.keys.record_length(plaintext.len());
+        let needed = self.record_length(plaintext.len());
         if out.len() < needed {
             return Err(SendError::BufferTooSmall { needed });
         }
-        let limit = if kind == ContentType::ALERT { Position::SEQUENCE_MASK } else { LAST_SEQUENCE };
+        let end = self.next_sequence | ((1 << BLOCK_BITS) - 1);
+        let limit = if kind == ContentType::ALERT { end } else { end - RESERVED };
         if self.next_sequence >= limit {
             return Err(SendError::Exhausted);
         }
         let position = Position::new(EPOCH, self.next_sequence);
         self.next_sequence += 1;
-        Ok(self.keys.seal(kind, position, plaintext, random, out))
+        let outgoing = Outgoing { kind, position, connection_id: self.peer_connection_id(), plaintext };
+        Ok(self.keys.seal(&outgoing, random, out))
     }
 
     /// Appends a record to `out`; nothing if the numbers are used up.
@@ -72,33 +147,45 @@ impl Channel {
         out: &mut Vec<u8>,
     ) {
         let start = out.len();
-        out.resize(start + self.keys.record_length(plaintext.len()), 0);
+        out.resize(start + self.record_length(plaintext.len()), 0);
         let length = self.seal(kind, plaintext, random, &mut out[start..]).unwrap_or(0);
         out.truncate(start + length);
     }
 
     /// What a record carries, once.
-    pub(crate) fn open(&mut self, record: &Record<'_>) -> Result<Vec<u8>, Unusable> {
+    pub(crate) fn open(&mut self, record: &Record<'_>) -> Result<Opened, Unusable> {
         let sequence = record.position.sequence();
         if !self.window.is_new(sequence) {
             return Err(Unusable::Replayed);
         }
-        // The number before a wrap belongs to nobody: its successor would be a repetition.
-        if record.version != Version::DTLS_1_2 || sequence == Position::SEQUENCE_MASK {
+        let fits = record.version == Version::DTLS_1_2
+            && record.connection_id.is_some() == self.receives_connection_id
+            && sequence != LAST_NUMBER;
+        if !fits {
             return Err(Unusable::Unauthentic);
         }
-        let plaintext = self.keys.open(record).map_err(|_| Unusable::Unauthentic)?;
-        if plaintext.len() > MAX_PLAINTEXT {
+        let (kind, bytes) = self.keys.open(record).map_err(|_| Unusable::Unauthentic)?;
+        if bytes.len() > MAX_PLAINTEXT {
             return Err(Unusable::Unauthentic);
         }
+        let is_newest = self.window.is_newest(sequence);
         self.window.insert(sequence);
-        Ok(plaintext)
+        Ok(Opened { kind, bytes, is_newest })
     }
 
     #[cfg(test)]
     pub(crate) const fn set_next_sequence(&mut self, sequence: u64) {
         self.next_sequence = sequence;
     }
+}
+
+/// An authentic record.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) kind: ContentType,
+    pub(crate) bytes: Vec<u8>,
+    /// Whether no later one has come.
+    pub(crate) is_newest: bool,
 }
 
 /// Which of the newest 64 records have come (RFC 6347 section 4.1.2.6).
@@ -111,6 +198,10 @@ struct Window {
 
 impl Window {
     const EMPTY: Self = Self { newest: 0, seen: 0 };
+
+    const fn is_newest(self, sequence: u64) -> bool {
+        sequence > self.newest || self.seen == 0
+    }
 
     const fn is_new(self, sequence: u64) -> bool {
         if sequence > self.newest {

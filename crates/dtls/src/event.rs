@@ -43,6 +43,17 @@ pub enum Event {
         outgoing: bool,
         /// What protects the records.
         suite: Suite,
+        /// Whether it continues an earlier session with fewer messages (the client still knows what it did then,
+        /// so an LwM2M client is expected to Update and not to Register).
+        resumed: bool,
+    },
+    /// A session's peer is at another address now: its newest record came from there with our connection id.
+    /// Until it speaks again from there, at most three times as many bytes are sent to it as came from it.
+    Moved {
+        /// The session.
+        session: SessionId,
+        /// Where its peer is now.
+        remote: SocketAddr,
     },
     /// One application record.
     Data {
@@ -67,6 +78,8 @@ pub enum Rejection {
     UnknownIdentity,
     /// The client has another key than we.
     WrongKey,
+    /// The key was not tried, since it was wrong too often lately (see [`crate::KeyTries`]).
+    TooManyTries,
 }
 
 impl fmt::Debug for Event {
@@ -84,14 +97,18 @@ impl fmt::Debug for Event {
                 .field("remote", remote)
                 .field("cause", cause)
                 .finish(),
-            Self::Up { session, identity, remote, outgoing, suite } => formatter
+            Self::Up { session, identity, remote, outgoing, suite, resumed } => formatter
                 .debug_struct("Up")
                 .field("session", session)
                 .field("identity", &format_args!("{}", identity.escape_ascii()))
                 .field("remote", remote)
                 .field("outgoing", outgoing)
                 .field("suite", suite)
+                .field("resumed", resumed)
                 .finish(),
+            Self::Moved { session, remote } => {
+                formatter.debug_struct("Moved").field("session", session).field("remote", remote).finish()
+            }
             Self::Data { session, bytes } => formatter
                 .debug_struct("Data")
                 .field("session", session)
@@ -119,6 +136,9 @@ pub enum SendError {
         /// How many bytes it must hold.
         needed: usize,
     },
+    /// The peer has not proved yet that it receives at its new address, and has had its share of bytes there.
+    #[error("the new address of the peer is not proved yet")]
+    AddressUnproved,
     /// The session has used up its sequence numbers and has ended; a new handshake gives new ones.
     #[error("the session has used up its sequence numbers")]
     Exhausted,
@@ -129,6 +149,10 @@ pub enum SendError {
 pub struct Statistics {
     /// Handshakes that were finished, of both roles.
     pub handshakes: u64,
+    /// Those of them that resumed an earlier session.
+    pub resumptions: u64,
+    /// Sessions whose peer moved to another address.
+    pub moves: u64,
     /// HelloVerifyRequests sent: first contacts.
     pub cookies: u64,
     /// Flights sent again, on a timeout or because the peer repeated its own.
@@ -148,6 +172,8 @@ pub struct Failures {
     pub unknown_identity: u64,
     /// The key is wrong.
     pub wrong_key: u64,
+    /// The key was wrong too often lately.
+    pub too_many_tries: u64,
     /// Suite, version or policy do not fit.
     pub no_agreement: u64,
     /// The peer broke the protocol.
@@ -173,4 +199,6 @@ pub struct Dropped {
     pub replayed: u64,
     /// A queue of ours was full.
     pub overload: u64,
+    /// Its source has had its share (see [`crate::Limits`]).
+    pub limited: u64,
 }

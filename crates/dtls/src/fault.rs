@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     IdentityRefused,
     /// The key is unknown; on the wire it looks like [`Fault::WrongKey`].
     UnknownIdentity,
+    /// The key was not tried; on the wire it looks like [`Fault::WrongKey`].
+    TooManyTries,
     /// The peer's Finished cannot be decrypted: it has another key.
     WrongKey,
     /// The peer's Finished can be decrypted and does not fit: somebody has changed messages.
@@ -45,7 +47,9 @@ impl Fault {
             }
             Self::Compression | Self::NotOffered | Self::IdentityLength => Description::ILLEGAL_PARAMETER,
             Self::IdentityRefused => Description::UNKNOWN_PSK_IDENTITY,
-            Self::UnknownIdentity | Self::WrongKey | Self::WrongFinished => Description::DECRYPT_ERROR,
+            Self::UnknownIdentity | Self::TooManyTries | Self::WrongKey | Self::WrongFinished => {
+                Description::DECRYPT_ERROR
+            }
         }
     }
 
@@ -56,6 +60,7 @@ impl Fault {
             }
             Self::IdentityRefused | Self::UnknownIdentity => &mut failures.unknown_identity,
             Self::WrongKey => &mut failures.wrong_key,
+            Self::TooManyTries => &mut failures.too_many_tries,
             Self::Malformed
             | Self::UnexpectedMessage
             | Self::NotOffered
@@ -76,6 +81,7 @@ pub(crate) enum DropCause {
     Unauthentic,
     Replayed,
     Overload,
+    Limited,
 }
 
 impl DropCause {
@@ -87,6 +93,7 @@ impl DropCause {
             Self::Unauthentic => &mut dropped.unauthentic,
             Self::Replayed => &mut dropped.replayed,
             Self::Overload => &mut dropped.overload,
+            Self::Limited => &mut dropped.limited,
         };
         *counter += 1;
     }

@@ -50,17 +50,26 @@ extern crate alloc;
 
 mod channel;
 mod config;
+mod connection_id;
 mod cookie;
 mod endpoint;
 mod event;
 mod fault;
 mod handshake;
 mod inbox;
+mod limits;
+mod resumption;
+mod saved;
 mod secrets;
 mod suite;
 mod wire;
 
 pub use config::Config;
+pub use connection_id::{ConnectionId, ConnectionIds};
+pub use cookie::CookieKeys;
 pub use endpoint::Endpoint;
 pub use event::{Dropped, Event, Failures, HandshakeId, Rejection, SendError, Statistics};
+pub use limits::{KeyTries, Limits, NetworkLimits, Rate};
+pub use resumption::{ResumableSession, ResumptionId, ResumptionTable, SessionCache, TicketKeys};
+pub use saved::{AdvancedSession, RestoreError, SavedSession, SavedSessionError, Spent};
 pub use suite::Suite;

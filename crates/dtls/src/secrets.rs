@@ -5,13 +5,14 @@ use machine::Random;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::resumption::{Print, print_of};
 use crate::suite::Role;
 use crate::wire::hello::HelloRandom;
 
 /// The longest pre-shared key, in bytes.
 const MAX_KEY: usize = 64;
-/// 256 bits.
-const USUAL_KEY: usize = 32;
+/// 128 bits: as long as most keys are.
+pub(crate) const USUAL_KEY: usize = 16;
 /// The length of what a Finished proves itself with (RFC 5246 section 7.4.9).
 pub(crate) const VERIFY_DATA: usize = 12;
 
@@ -23,6 +24,7 @@ pub(crate) struct Randoms {
 }
 
 /// The master secret, wiped when dropped.
+#[derive(Clone)]
 pub(crate) struct MasterSecret(Zeroizing<[u8; 48]>);
 
 impl MasterSecret {
@@ -34,6 +36,14 @@ impl MasterSecret {
     /// From the key and all messages up to the ClientKeyExchange (RFC 7627).
     pub(crate) fn extended(key: &PresharedKey, transcript: &Sha256) -> Self {
         key.with_premaster(b"extended master secret", &[&transcript.clone().finalize()])
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8; 48]) -> Self {
+        Self(Zeroizing::new(*bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 48] {
+        &self.0
     }
 
     /// The key block (RFC 5246 section 6.3).
@@ -70,11 +80,18 @@ impl PresharedKey {
         Some(Self { bytes, length: key.len() })
     }
 
-    /// A key that nobody knows, of the usual length.
-    pub(crate) fn random(random: &mut Random) -> Self {
+    /// A key that nobody knows. The time that a key costs depends on its length: this one must have that of a
+    /// key which is known.
+    pub(crate) fn random(length: usize, random: &mut Random) -> Self {
         let mut bytes = Zeroizing::new([0; MAX_KEY]);
-        random.fill(&mut bytes[..USUAL_KEY]);
-        Self { bytes, length: USUAL_KEY }
+        let length = length.clamp(1, MAX_KEY);
+        random.fill(&mut bytes[..length]);
+        Self { bytes, length }
+    }
+
+    /// Tells this key from others.
+    pub(crate) fn print(&self) -> Print {
+        print_of(&self.bytes[..self.length])
     }
 
     /// The premaster secret is the key behind as many zeros, both with their length (RFC 4279 section 2).

@@ -33,6 +33,13 @@ pub enum SessionEvent<'a> {
         /// The request that opened it, when we did.
         request: Option<OpenRequest>,
     },
+    /// The other side of a session is at another address now. Its link goes on.
+    Moved {
+        /// The session.
+        link: Link,
+        /// Where the other side is.
+        remote: SocketAddr,
+    },
     /// A session ended; its link will never carry anything again.
     Down {
         /// The session that ended.

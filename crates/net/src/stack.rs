@@ -155,6 +155,9 @@ impl<M: SessionMachine> Stack<M> {
                 let up = SessionEvent::Up { link, identity: &identity, remote, request };
                 self.inner.handle_session(up, now);
             }
+            dtls::Event::Moved { session, remote } => {
+                self.inner.handle_session(SessionEvent::Moved { link: link(socket, session), remote }, now);
+            }
             dtls::Event::Down { session, end } => {
                 let opened = self.opened.remove(&global(socket, session));
                 let down = match opened.and_then(|opened| opened.request) {

@@ -347,7 +347,7 @@ impl<F: PoweredFlash> SessionMachine for Module<F> {
         match event {
             SessionEvent::Up { link, .. } => self.links.push(link),
             SessionEvent::Down { link, .. } => self.links.retain(|known| *known != link),
-            SessionEvent::Failed { .. } => {}
+            SessionEvent::Moved { .. } | SessionEvent::Failed { .. } => {}
         }
         if let State::Running { client, .. } = &mut self.state {
             client.handle_session(event, now);

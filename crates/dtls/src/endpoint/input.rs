@@ -7,12 +7,14 @@ use machine::{Instant, SessionEnd, SessionId};
 
 use super::roster::Slot;
 use super::session::Session;
-use super::{Association, Endpoint, MAX_WAITING_EVENTS, Place};
+use super::{Association, Endpoint, MAX_WAITING_EVENTS};
 use crate::Event;
-use crate::channel::{EPOCH, Unusable};
+use crate::channel::{EPOCH, Opened};
 use crate::cookie::COOKIE;
 use crate::fault::{DropCause, Fault};
-use crate::handshake::{Handshake, Schedule};
+use crate::handshake::{Handshake, Request, Schedule};
+use crate::limits::Kind;
+use crate::resumption::ResumableSession;
 use crate::suite::Role;
 use crate::wire::Version;
 use crate::wire::alert::Alert;
@@ -25,15 +27,14 @@ impl Endpoint {
         for record in Records::of(datagram) {
             match record {
                 Err(record::Malformed) => self.drop_record(DropCause::Malformed),
-                Ok(record) if record.position.epoch() == 0 => self.handle_plain(from, &record, now),
-                Ok(record) if record.position.epoch() == EPOCH => self.handle_sealed(from, &record, now),
-                Ok(_) => self.drop_record(DropCause::Unexpected),
+                Ok(record) => match (record.position.epoch(), record.connection_id) {
+                    (0, None) => self.handle_plain(from, &record, now),
+                    (EPOCH, None) => self.handle_sealed(from, &record, now),
+                    (EPOCH, Some(id)) => self.handle_identified(from, id, &record, now),
+                    _ => self.drop_record(DropCause::Unexpected),
+                },
             }
         }
-    }
-
-    fn place(&self, address: SocketAddr) -> Place {
-        self.addresses.get(&address).copied().unwrap_or_default()
     }
 
     /// An unprotected record: only handshakes take them, and nothing in them touches a session.
@@ -41,7 +42,7 @@ impl Endpoint {
         match record.kind {
             ContentType::HANDSHAKE => self.handle_plain_messages(from, record, now),
             ContentType::CHANGE_CIPHER_SPEC if record.fragment == [1] => {
-                let Some(slot) = self.place(from).handshake else {
+                let Some(slot) = self.handshake_at(from) else {
                     return self.drop_record(DropCause::Stray);
                 };
                 if let Some(Association::Handshake(handshake)) = self.roster.get_mut(slot) {
@@ -61,7 +62,7 @@ impl Endpoint {
                 self.handle_client_hello(from, record, &fragment, now);
                 continue;
             }
-            let Some(slot) = self.place(from).handshake else { return self.drop_record(DropCause::Stray) };
+            let Some(slot) = self.handshake_at(from) else { return self.drop_record(DropCause::Stray) };
             if let Some(Association::Handshake(handshake)) = self.roster.get_mut(slot) {
                 let step = handshake.handle_fragment(&fragment);
                 self.proceed(slot, step, now);
@@ -73,7 +74,7 @@ impl Endpoint {
     /// otherwise; a server has nothing to gain, and sessions are out of its reach.
     fn handle_plain_alert(&mut self, from: SocketAddr, record: &Record<'_>) {
         let alert = Alert::parse(record.fragment).filter(|alert| alert.fatal);
-        let slot = self.place(from).handshake.filter(|slot| self.is_calling(*slot));
+        let slot = self.handshake_at(from).filter(|slot| self.is_calling(*slot));
         match (slot, alert) {
             (Some(slot), Some(alert)) => self.handle_refusal(slot, alert),
             _ => self.drop_record(DropCause::Unexpected),
@@ -97,31 +98,60 @@ impl Endpoint {
             .whole()
             .and_then(|message| ClientHello::parse(message.body).map(|hello| (message, hello)));
         let Some((message, hello)) = parsed else { return self.drop_record(DropCause::Malformed) };
-        let place = self.place(from);
-        if place.handshake.is_some_and(|slot| self.is_calling(slot)) {
+        let handshake = self.handshake_at(from);
+        if handshake.is_some_and(|slot| self.is_calling(slot)) {
             return self.drop_record(DropCause::Unexpected);
         }
-        if !self.cookies.accepts(from, &hello, now, &mut self.random) {
-            let cookie = self.cookies.issue(from, &hello, now, &mut self.random);
-            return self.send_cookie(from, record, &message, cookie);
+        if !self.is_verified(from, &hello, now) {
+            return self.answer_first_contact(from, record, (&message, &hello), now);
         }
-        if let Some(slot) = place.handshake
+        if let Some(slot) = handshake
             && let Some(Association::Handshake(running)) = self.roster.get(slot)
             && running.began_with(&hello)
         {
             let step = running.hello_repeated();
             return self.proceed(slot, Ok(step), now);
         }
-        if self.is_late_copy(place, &hello) {
+        if self.is_late_copy(from, &hello) {
             return self.drop_record(DropCause::Replayed);
+        }
+        self.give_back(Kind::FirstContact, from);
+        if !self.take(Kind::Handshake, from, now) {
+            return self.drop_record(DropCause::Limited);
         }
         self.accept(from, record, (&message, &hello), now);
     }
 
+    /// Whether the hello has a good cookie. A source whose cookies were wrong too often is not believed any.
+    fn is_verified(&mut self, from: SocketAddr, hello: &ClientHello<'_>, now: Instant) -> bool {
+        if hello.cookie.is_empty() || !self.has_room(Kind::Unauthentic, from, now) {
+            return false;
+        }
+        let is_good = self.cookies.accepts(from, hello, now);
+        if !is_good {
+            self.take(Kind::Unauthentic, from, now);
+        }
+        is_good
+    }
+
+    fn answer_first_contact(
+        &mut self,
+        from: SocketAddr,
+        record: &Record<'_>,
+        (message, hello): (&Message<'_>, &ClientHello<'_>),
+        now: Instant,
+    ) {
+        if !self.take(Kind::FirstContact, from, now) {
+            return self.drop_record(DropCause::Limited);
+        }
+        let cookie = self.cookies.issue(from, hello, now);
+        self.send_cookie(from, record, message, cookie);
+    }
+
     /// Whether the hello is a copy of the one that began the session at its address. Once the client has sent
     /// data the copy is not remembered: a device without randomness says the same hello after every restart.
-    fn is_late_copy(&self, place: Place, hello: &ClientHello<'_>) -> bool {
-        let session = place.session.and_then(|slot| self.roster.get(slot));
+    fn is_late_copy(&self, from: SocketAddr, hello: &ClientHello<'_>) -> bool {
+        let session = self.session_at(from).and_then(|slot| self.roster.get(slot));
         matches!(session, Some(Association::Session(Session { last_flight: Some(flight), .. }))
             if flight.client_random == *hello.random)
     }
@@ -152,13 +182,36 @@ impl Endpoint {
         hello: (&Message<'_>, &ClientHello<'_>),
         now: Instant,
     ) {
+        let Some(slot) = self.roster.reserve() else { return self.drop_record(DropCause::Overload) };
         let schedule = Schedule::until(now + self.config.handshake_timeout);
-        let sequence = record.position.sequence();
-        match Handshake::accept(from, hello, sequence, &self.config, schedule, &mut self.random) {
-            Ok(handshake) => {
-                self.begin(handshake, now);
+        let record_sequence = record.position.sequence();
+        let (message, hello) = hello;
+        let request = Request {
+            remote: from,
+            message,
+            hello,
+            record_sequence,
+            own_connection_id: self.connection_id(slot),
+            earlier: self.earlier_session(hello, now),
+            wall: self.tickets.wall(now),
+        };
+        match Handshake::accept(request, &self.config, schedule, &mut self.random) {
+            Ok((handshake, step)) => self.begin(slot, handshake, step, now),
+            Err(fault) => {
+                self.roster.release(slot);
+                self.refuse(from, record_sequence, fault);
             }
-            Err(fault) => self.refuse(from, sequence, fault),
+        }
+    }
+
+    /// The session that a hello wants to go on with, if we know it.
+    fn earlier_session(&mut self, hello: &ClientHello<'_>, now: Instant) -> Option<ResumableSession> {
+        if self.config.resumption_lifetime.is_zero() {
+            return None;
+        }
+        match hello.extensions.ticket {
+            Some(ticket) if !ticket.is_empty() => self.tickets.open(ticket, now),
+            _ => self.cache.find(hello.session.try_into().ok()?),
         }
     }
 
@@ -174,18 +227,17 @@ impl Endpoint {
     /// A protected record belongs to the session at its address, or to a handshake that is about to replace
     /// it: the keys tell.
     fn handle_sealed(&mut self, from: SocketAddr, record: &Record<'_>, now: Instant) {
-        let place = self.place(from);
         let mut cause = DropCause::Stray;
-        if let Some(slot) = place.session
+        if let Some(slot) = self.session_at(from)
             && let Some(Association::Session(session)) = self.roster.get_mut(slot)
         {
             cause = match session.channel.open(record) {
-                Ok(plaintext) => return self.handle_content(slot, record.kind, plaintext, now),
-                Err(Unusable::Replayed) => DropCause::Replayed,
-                Err(Unusable::Unauthentic) => DropCause::Unauthentic,
+                Ok(opened) => return self.handle_content(slot, opened, now),
+                Err(unusable) => unusable.into(),
             };
         }
-        let handshake = place.handshake.and_then(|slot| Some((slot, self.roster.get_mut(slot)?)));
+        let slot = self.handshake_at(from);
+        let handshake = slot.and_then(|slot| Some((slot, self.roster.get_mut(slot)?)));
         let Some((slot, Association::Handshake(handshake))) = handshake else {
             return self.drop_record(cause);
         };
@@ -194,7 +246,8 @@ impl Endpoint {
     }
 
     /// The authentic content of a record of a session.
-    fn handle_content(&mut self, slot: Slot, kind: ContentType, plaintext: Vec<u8>, now: Instant) {
+    pub(super) fn handle_content(&mut self, slot: Slot, opened: Opened, now: Instant) {
+        let Opened { kind, bytes: plaintext, .. } = opened;
         self.roster.refresh(&mut self.live, slot);
         let session = SessionId(self.roster.key(slot).0);
         let Some(Association::Session(live)) = self.roster.get_mut(slot) else { return };

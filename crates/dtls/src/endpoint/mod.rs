@@ -1,7 +1,10 @@
 //! One endpoint: all handshakes and sessions of a socket.
 
+mod addresses;
 mod associations;
 mod input;
+mod movement;
+mod persistence;
 mod roster;
 mod session;
 #[cfg(test)]
@@ -12,35 +15,54 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::SocketAddr;
+use core::time::Duration;
 
-use machine::{Credential, Instant, KeyedState, Machine, Map, Random, Seed, SessionEnd, SessionId, Timers};
+use machine::{Credential, Index, Instant, KeyedState, Machine, Random, Seed, SessionEnd, SessionId, Timers};
 
 use self::roster::{Key, Line, Roster, Slot};
 use self::session::Session;
+use crate::connection_id::ConnectionId;
 use crate::cookie::CookieJar;
 use crate::fault::DropCause;
-use crate::handshake::{Handshake, Schedule};
+use crate::handshake::{Handshake, Lookup, Remembered, Schedule, Step, Tools};
+use crate::limits::{FailingIdentities, Sources};
+use crate::resumption::TicketSeal;
+use crate::secrets::USUAL_KEY;
 use crate::wire::alert::Alert;
 use crate::wire::record::ContentType;
-use crate::{Config, Event, HandshakeId, SendError, Statistics};
+use crate::{
+    Config, CookieKeys, Event, HandshakeId, ResumptionTable, SendError, SessionCache, Statistics, TicketKeys,
+};
 
 /// Datagrams that wait to be polled; what comes beyond counts as lost. A driver polls after every datagram; the
 /// room is for the repetitions of a full table of handshakes that fall due at once, of both roles.
 const MAX_TRANSMITS: usize = 8_192;
 /// Application records that wait to be polled; further ones are dropped as the network would.
 const MAX_WAITING_EVENTS: usize = 4_096;
+/// How many sessions a client keeps to be resumed, the oldest out: a device has few servers.
+const MAX_REMEMBERED: usize = 16;
 
 /// Serves and calls the DTLS peers of one socket.
 ///
-/// At one remote address there is at most one session and one running handshake. A handshake that is finished
-/// replaces the session at its address, however it came about; until then that session stays usable. Sessions
-/// of one identity at several addresses live side by side.
+/// At one remote address there is at most one running handshake, and one session without connection id. A
+/// handshake that is finished replaces the session at its address, unless that is another identity's and can be
+/// found by its connection id; until then that session stays usable. Sessions of one identity at several
+/// addresses live side by side.
 ///
-/// [`Machine::poll_transmit`] needs a buffer of 400 bytes.
+/// [`Machine::poll_transmit`] needs a buffer of 1,024 bytes.
 pub struct Endpoint {
     config: Config,
     random: Random,
     cookies: CookieJar,
+    tickets: TicketSeal,
+    /// Sessions of our clients that can be resumed by their id.
+    cache: Box<dyn SessionCache>,
+    /// Sessions with servers that can be resumed, the oldest first.
+    remembered: VecDeque<(SocketAddr, Remembered)>,
+    sources: Sources,
+    failing: FailingIdentities,
+    /// How long the last key was that somebody had.
+    usual_key: usize,
     roster: Roster<Association>,
     /// Sessions, the one that was unheard for longest first.
     live: Line,
@@ -48,7 +70,8 @@ pub struct Endpoint {
     half_open: Line,
     /// Handshakes with servers, the oldest first.
     calling: Line,
-    addresses: Map<SocketAddr, Place>,
+    sessions_at: Index,
+    handshakes_at: Index,
     timers: Timers<Key>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
@@ -58,13 +81,6 @@ pub struct Endpoint {
 enum Association {
     Handshake(Box<Handshake>),
     Session(Session),
-}
-
-/// Who is at an address.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-struct Place {
-    session: Option<Slot>,
-    handshake: Option<Slot>,
 }
 
 enum Transmit {
@@ -78,11 +94,18 @@ impl Endpoint {
     pub fn new(config: Config, seed: Seed) -> Self {
         let mut random = Random::new(seed);
         Self {
-            cookies: CookieJar::new(config.cookie_rotation, &mut random),
-            addresses: Map::with_hasher(KeyedState::new(&mut random)),
+            cookies: CookieJar::new(CookieKeys::new(random.seed()), config.cookie_rotation),
+            tickets: TicketSeal::new(TicketKeys::new(random.seed(), Duration::ZERO)),
+            cache: Box::new(ResumptionTable::new(config.max_resumable_sessions, random.seed())),
+            remembered: VecDeque::new(),
+            sources: Sources::new(config.max_sources, &mut random),
+            failing: FailingIdentities::new(config.max_failing_identities, &mut random),
+            usual_key: USUAL_KEY,
+            sessions_at: Index::new(KeyedState::new(&mut random)),
+            handshakes_at: Index::new(KeyedState::new(&mut random)),
             config,
+            roster: Roster::new(&mut random),
             random,
-            roster: Roster::new(),
             live: Line::default(),
             half_open: Line::default(),
             calling: Line::default(),
@@ -97,37 +120,87 @@ impl Endpoint {
     /// if the identity is longer than 128 bytes, the key not of 1 to 64, or `max_half_open` calls are running.
     /// An earlier call to the same address that is still running ends as [`SessionEnd::Replaced`].
     pub fn connect(&mut self, to: SocketAddr, credential: Credential, now: Instant) -> SessionId {
-        let schedule = Schedule::until(now + self.config.connect_timeout);
-        let handshake = Handshake::call(to, &credential, &self.config, schedule, &mut self.random);
-        let handshake = handshake.filter(|_| self.calling.len() < self.config.max_half_open);
-        match handshake.and_then(|handshake| self.begin(handshake, now)) {
-            Some(key) => SessionId(key.0),
-            None => self.refuse_call(credential),
+        let Some(slot) = self.roster.reserve() else {
+            let session = SessionId(u64::MAX);
+            self.events.push_back(Event::Down { session, end: SessionEnd::Evicted });
+            return session;
+        };
+        let session = SessionId(self.roster.key(slot).0);
+        match self.call(slot, to, &credential, now) {
+            Ok(handshake) => self.begin(slot, handshake, Step::Send, now),
+            Err(end) => {
+                self.roster.release(slot);
+                self.events.push_back(Event::Down { session, end });
+            }
         }
+        session
     }
 
-    /// A number for a call that fails before it begins.
-    fn refuse_call(&mut self, credential: Credential) -> SessionId {
-        let sizes_fit = credential.identity.len() <= 128 && (1..=64).contains(&credential.key.len());
-        let end = if sizes_fit { SessionEnd::Evicted } else { SessionEnd::NotAuthenticated };
-        let slot = self.roster.reserve();
-        let session = SessionId(slot.map_or(u64::MAX, |slot| self.roster.key(slot).0));
-        slot.into_iter().for_each(|slot| self.roster.release(slot));
-        self.events.push_back(Event::Down { session, end });
-        session
+    fn call(
+        &mut self,
+        slot: Slot,
+        to: SocketAddr,
+        credential: &Credential,
+        now: Instant,
+    ) -> Result<Handshake, SessionEnd> {
+        if self.calling.len() >= self.config.max_half_open {
+            return Err(SessionEnd::Evicted);
+        }
+        let schedule = Schedule::until(now + self.config.connect_timeout);
+        let earlier = self.recall(to, &credential.identity, now);
+        let id = self.connection_id(slot);
+        Handshake::call(to, credential, earlier, id, &self.config, schedule, &mut self.random)
+            .ok_or(SessionEnd::NotAuthenticated)
+    }
+
+    /// The session with this server that can be resumed.
+    fn recall(&mut self, to: SocketAddr, identity: &[u8], now: Instant) -> Option<Remembered> {
+        let is_it = |(server, earlier): &(SocketAddr, Remembered)| {
+            *server == to && earlier.session.identity == identity
+        };
+        let index = self.remembered.iter().position(is_it)?;
+        let (_, earlier) = self.remembered.remove(index)?;
+        let age = self.tickets.wall(now).since(earlier.session.established);
+        (age <= self.config.resumption_lifetime).then_some(earlier)
+    }
+
+    fn remember(&mut self, server: SocketAddr, session: Remembered) {
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.pop_front();
+        }
+        self.remembered.push_back((server, session));
+    }
+
+    /// The connection id of what is, or will be, in a slot.
+    fn connection_id(&self, slot: Slot) -> Option<ConnectionId> {
+        let ids = self.config.connection_id?;
+        ConnectionId::new(ids, self.roster.key(slot).0)
     }
 
     /// Answers [`Event::KeyWanted`]. `None` says that the identity is unknown; so does a key that is not of 1 to
     /// 64 bytes.
     pub fn provide_key(&mut self, handshake: HandshakeId, key: Option<&[u8]>, now: Instant) {
         let Some(slot) = self.roster.find(Key(handshake.0)) else { return };
+        let lookup = match key {
+            Some(key) if (1..=64).contains(&key.len()) => {
+                self.usual_key = key.len();
+                Lookup::Known(key)
+            }
+            _ => Lookup::Unknown,
+        };
+        self.unpark(slot, lookup, now);
+    }
+
+    fn unpark(&mut self, slot: Slot, lookup: Lookup<'_>, now: Instant) {
+        let Self { config, random, tickets, usual_key, .. } = self;
         let Some(Association::Handshake(parked)) = self.roster.get_mut(slot) else { return };
-        let step = parked.provide_key(key, &self.config, &mut self.random);
+        let mut tools = Tools { config, random, tickets, now, usual_key: *usual_key };
+        let step = parked.provide_key(lookup, &mut tools);
         self.proceed(slot, step, now);
     }
 
     /// Writes one application record into `buffer` and says where to send it and how long it is. Any session
-    /// needs at most 77 bytes more than the plaintext.
+    /// needs at most 77 bytes more than the plaintext, and those of the peer's connection id (at most 32) and one.
     pub fn seal(
         &mut self,
         session: SessionId,
@@ -138,6 +211,9 @@ impl Endpoint {
         let Some(Association::Session(live)) = self.roster.get_mut(slot) else {
             return Err(SendError::NotUp);
         };
+        if !live.may_send(live.channel.record_length(plaintext.len())) {
+            return Err(SendError::AddressUnproved);
+        }
         let sealed = live.channel.seal(ContentType::APPLICATION_DATA, plaintext, &mut self.random, buffer);
         let remote = live.remote;
         if sealed == Err(SendError::Exhausted) {

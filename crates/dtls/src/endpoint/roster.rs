@@ -4,6 +4,8 @@ use core::num::NonZeroU32;
 
 use alloc::vec::Vec;
 
+use machine::Random;
+
 /// A place in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Slot(NonZeroU32);
@@ -16,7 +18,21 @@ impl Slot {
     const fn index(self) -> usize {
         self.0.get() as usize - 1
     }
+
+    /// The slot that [`Self::place`] named.
+    pub(super) fn of_place(place: u32) -> Option<Self> {
+        NonZeroU32::new(place).map(Self)
+    }
+
+    /// The lower 32 bits of the number of what is in it.
+    pub(super) const fn place(self) -> u32 {
+        self.0.get()
+    }
 }
+
+/// How often a place is used before it is given up: the upper 8 bits of a number are left to those who number
+/// sessions of several endpoints.
+const LAST_GENERATION: u32 = (1 << 24) - 1;
 
 /// A number for what is in a slot now; it is never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -58,37 +74,89 @@ impl Line {
 pub(super) struct Roster<T> {
     entries: Vec<Entry<T>>,
     free: Option<Slot>,
+    /// Of a place that was never used.
+    first_generation: u32,
 }
 
 struct Entry<T> {
     value: Option<T>,
     generation: u32,
     older: Option<Slot>,
-    /// Of a free entry: the next free one.
+    /// Of a free entry: the next free one, and in `older` the one before it.
     newer: Option<Slot>,
 }
 
 impl<T> Roster<T> {
-    pub(super) const fn new() -> Self {
-        Self { entries: Vec::new(), free: None }
+    /// Numbers begin somewhere, so that those of an earlier life mean nothing in this one.
+    pub(super) fn new(random: &mut Random) -> Self {
+        let first_generation = random.u32() & (LAST_GENERATION >> 2);
+        Self { entries: Vec::new(), free: None, first_generation }
     }
 
-    /// Adds an entry that stands in no line yet; `None` if all 2^32 - 1 places are taken.
-    pub(super) fn insert(&mut self, value: T) -> Option<Slot> {
+    #[cfg(test)]
+    fn insert(&mut self, value: T) -> Option<Slot> {
         let slot = self.reserve()?;
         self.put(slot, value);
         Some(slot)
     }
 
-    /// A place with a number and nothing in it yet.
+    /// A place with a number and nothing in it yet; `None` if all 2^32 - 1 places are taken.
     pub(super) fn reserve(&mut self) -> Option<Slot> {
-        let Some(slot) = self.free else {
-            let slot = Slot::new(self.entries.len())?;
-            self.entries.push(Entry { value: None, generation: 0, older: None, newer: None });
-            return Some(slot);
-        };
-        self.free = self.entries[slot.index()].newer.take();
+        if self.free.is_none() {
+            self.grow()?;
+        }
+        let slot = self.free?;
+        self.unchain(slot);
         Some(slot)
+    }
+
+    /// The place of a number that was given in an earlier life; `None` if it was used since, or is not among the
+    /// first `bound` places.
+    pub(super) fn reserve_at(&mut self, key: Key, bound: usize) -> Option<Slot> {
+        let slot = key.slot().filter(|slot| slot.index() < bound && key.generation() <= LAST_GENERATION)?;
+        while self.entries.len() <= slot.index() {
+            self.grow()?;
+        }
+        let entry = &mut self.entries[slot.index()];
+        let is_free = entry.value.is_none() && (self.free == Some(slot) || entry.older.is_some());
+        let is_unused = entry.generation == self.first_generation || entry.generation <= key.generation();
+        if !is_free || !is_unused {
+            return None;
+        }
+        entry.generation = key.generation();
+        self.unchain(slot);
+        Some(slot)
+    }
+
+    /// Adds a free place.
+    fn grow(&mut self) -> Option<()> {
+        let slot = Slot::new(self.entries.len())?;
+        let generation = self.first_generation;
+        self.entries.push(Entry { value: None, generation, older: None, newer: None });
+        self.chain(slot);
+        Some(())
+    }
+
+    /// Puts a place before the free ones.
+    fn chain(&mut self, slot: Slot) {
+        let next = self.free.replace(slot);
+        self.entries[slot.index()].newer = next;
+        if let Some(next) = next {
+            self.entries[next.index()].older = Some(slot);
+        }
+    }
+
+    /// Takes a place out of the free ones.
+    fn unchain(&mut self, slot: Slot) {
+        let entry = &mut self.entries[slot.index()];
+        let (before, next) = (entry.older.take(), entry.newer.take());
+        match before {
+            Some(before) => self.entries[before.index()].newer = next,
+            None => self.free = next,
+        }
+        if let Some(next) = next {
+            self.entries[next.index()].older = before;
+        }
     }
 
     /// Fills a place whose number stays as it is.
@@ -105,9 +173,9 @@ impl<T> Roster<T> {
     pub(super) fn release(&mut self, slot: Slot) {
         let entry = &mut self.entries[slot.index()];
         // A place whose numbers are used up is given up.
-        if let Some(generation) = entry.generation.checked_add(1) {
-            entry.generation = generation;
-            entry.newer = self.free.replace(slot);
+        if entry.generation < LAST_GENERATION {
+            entry.generation += 1;
+            self.chain(slot);
         }
     }
 
@@ -128,6 +196,19 @@ impl<T> Roster<T> {
         let slot = key.slot()?;
         let entry = self.entries.get(slot.index())?;
         (entry.value.is_some() && entry.generation == key.generation()).then_some(slot)
+    }
+
+    /// Where the entry in this place is, if the lower 16 bits of its generation are these.
+    pub(super) fn find_place(&self, (place, generation): (u32, u16)) -> Option<Slot> {
+        let slot = Slot::of_place(place)?;
+        let entry = self.entries.get(slot.index())?;
+        (entry.value.is_some() && entry.generation as u16 == generation).then_some(slot)
+    }
+
+    /// The numbers in a line, the oldest first.
+    pub(super) fn line(&self, line: &Line) -> impl Iterator<Item = Key> {
+        let next = |slot: &Slot| self.entries[slot.index()].newer;
+        core::iter::successors(line.oldest, next).map(|slot| self.key(slot))
     }
 
     /// Puts an entry at the new end of a line.
@@ -181,9 +262,38 @@ mod tests {
         order
     }
 
+    fn roster() -> Roster<char> {
+        Roster::new(&mut Random::from_number(1))
+    }
+
+    #[test]
+    fn numbers_of_an_earlier_life_can_be_reserved() {
+        let mut earlier = roster();
+        let slots = ['a', 'b', 'c', 'd', 'e'].map(|value| earlier.insert(value).unwrap());
+        earlier.take(slots[3]);
+        earlier.release(slots[3]);
+        let slots = [slots[0], slots[1], earlier.insert('f').unwrap(), slots[4]];
+        let mut roster = Roster::new(&mut Random::from_number(2));
+        for slot in slots.into_iter().rev() {
+            let key = earlier.key(slot);
+            assert_eq!(roster.reserve_at(key, 5), Some(slot));
+            roster.put(slot, 'r');
+            assert_eq!(roster.find(key), Some(slot));
+            assert_eq!(roster.reserve_at(key, 5), None, "taken");
+        }
+        assert_eq!(roster.reserve_at(Key::new(slots[3], 1), 4), None, "beyond the bound");
+        let new = roster.insert('n').unwrap();
+        assert!(!slots.contains(&new) && new.index() < 5);
+        assert_eq!(roster.insert('m').map(Slot::index), Some(5));
+        roster.take(slots[0]);
+        roster.release(slots[0]);
+        assert_eq!(roster.reserve_at(earlier.key(slots[0]), 5), None, "used since");
+        assert_eq!(roster.insert('x'), Some(slots[0]));
+    }
+
     #[test]
     fn a_line_keeps_the_order_of_joining_and_refreshing() {
-        let (mut roster, mut line) = (Roster::new(), Line::default());
+        let (mut roster, mut line) = (roster(), Line::default());
         let slots = ['a', 'b', 'c', 'd'].map(|value| {
             let slot = roster.insert(value).unwrap();
             roster.join(&mut line, slot);
@@ -199,7 +309,7 @@ mod tests {
 
     #[test]
     fn numbers_of_removed_entries_find_nothing() {
-        let mut roster = Roster::new();
+        let mut roster = roster();
         let slot = roster.insert('a').unwrap();
         let first = roster.key(slot);
         assert_eq!(roster.find(first), Some(slot));

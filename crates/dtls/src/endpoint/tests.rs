@@ -6,6 +6,7 @@ use machine::{Credential, Instant, Machine, SessionEnd, SessionId};
 
 use super::session::Session;
 use super::{Association, Endpoint, Key, Slot};
+use crate::suite::Outgoing;
 use crate::wire::alert::Alert;
 use crate::wire::message::{Message, MessageType};
 use crate::wire::record::{ContentType, Position};
@@ -40,7 +41,9 @@ fn d18_authentic_record_with_the_last_number_is_dropped() {
     let mut record = [0; 64];
     let random = &mut machine::Random::from_number(1);
     let keys = session(&mut client, ours).channel.keys();
-    let length = keys.seal(ContentType::APPLICATION_DATA, last, b"data", random, &mut record);
+    let kind = ContentType::APPLICATION_DATA;
+    let outgoing = Outgoing { kind, position: last, connection_id: &[], plaintext: b"data" };
+    let length = keys.seal(&outgoing, random, &mut record);
     server.handle_input(client_address(), &record[..length], Instant::ZERO);
     assert_eq!(server.poll_event(), None);
 }
@@ -88,11 +91,12 @@ fn authentic_warning_and_nonsense_change_nothing() {
     }
 }
 
-/// The budget is about 200 bytes a session, of which the map of addresses takes some 60 on average.
+/// The budget is 260 bytes a session, of which the table takes 12, the index of addresses some 10 and an identity
+/// of 24 characters 32.
 #[test]
 fn idle_session_is_small() {
-    assert!(size_of::<Session>() <= 128, "{}", size_of::<Session>());
-    assert!(size_of::<Association>() <= 128, "{}", size_of::<Association>());
+    assert!(size_of::<Session>() <= 168, "{}", size_of::<Session>());
+    assert!(size_of::<Association>() <= 168, "{}", size_of::<Association>());
 }
 
 fn up(suite: Suite) -> (Endpoint, Endpoint, SessionId, SessionId) {

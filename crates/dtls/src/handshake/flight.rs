@@ -62,25 +62,22 @@ impl Flight {
     }
 
     pub(super) fn into_last(self, client_random: HelloRandom) -> Option<LastFlight> {
-        let finished = self.finished?;
-        Some(LastFlight { finished, next_sequence: self.next_sequence, client_random })
+        self.finished?;
+        Some(LastFlight { flight: self, client_random })
     }
 }
 
-/// The server's ChangeCipherSpec and Finished, kept until the client shows that it has them.
+/// The flight that ends a handshake, kept until the peer shows that it has it.
 #[derive(Debug)]
 pub(crate) struct LastFlight {
-    finished: [u8; FINISHED_LENGTH],
-    next_sequence: u64,
+    flight: Flight,
     /// Tells a late copy of this handshake's ClientHello from a new one.
     pub(crate) client_random: HelloRandom,
 }
 
 impl LastFlight {
     pub(crate) fn encode(&mut self, channel: &mut Channel, random: &mut Random) -> Vec<u8> {
-        let mut datagram = Vec::with_capacity(MAX_FLIGHT);
-        push_finished(&self.finished, take(&mut self.next_sequence), channel, random, &mut datagram);
-        datagram
+        self.flight.encode(Some(channel), random)
     }
 }
 

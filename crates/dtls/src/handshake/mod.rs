@@ -13,11 +13,22 @@
 //!                              <--      [ChangeCipherSpec]    flight 6
 //!                                       Finished
 //! ```
+//! A session that both still know is resumed in fewer messages, with the cookie all the same (RFC 5246
+//! section 7.3, RFC 5077):
+//!
+//! ```text
+//! ClientHello with cookie      -->
+//!                              <--      ServerHello           flight 4
+//!                                       [ChangeCipherSpec]
+//!                                       Finished
+//! [ChangeCipherSpec] Finished  -->                            flight 5
+//! ```
 //! RFC 6347 section 4.2, RFC 4279 section 2. Every flight of ours fits into one datagram of
 //! [`MAX_FLIGHT`] bytes, so nothing is fragmented on the way out.
 
 mod client;
 mod flight;
+mod resumed;
 mod server;
 
 use alloc::vec::Vec;
@@ -30,23 +41,26 @@ use subtle::ConstantTimeEq;
 
 use self::client::Client;
 pub(crate) use self::flight::{Flight, LastFlight};
+pub(crate) use self::resumed::{Remembered, Tools};
 use self::server::Server;
+pub(crate) use self::server::{Lookup, MAX_IDENTITY, Request};
 use crate::Suite;
-use crate::channel::{Channel, Unusable};
+use crate::channel::{Channel, PeerConnectionId, Unusable};
+use crate::connection_id::ConnectionId;
 use crate::fault::{DropCause, Fault};
 use crate::inbox::Inbox;
 use crate::secrets::{MasterSecret, Randoms};
 use crate::suite::{Keys, Role};
 use crate::wire::Version;
 use crate::wire::alert::Alert;
-use crate::wire::hello::{Extensions, HelloRandom};
+use crate::wire::hello::HelloRandom;
 use crate::wire::message::{self, Fragment, Fragments, Message, MessageType};
 use crate::wire::record::{ContentType, Record, Records};
 
-/// The longest datagram of a handshake: a ClientHello with a cookie of 255 bytes.
-pub(crate) const MAX_FLIGHT: usize = 400;
+/// The longest datagram of a handshake: a ClientHello with a cookie of 255 bytes and a ticket of 512.
+pub(crate) const MAX_FLIGHT: usize = 1_024;
 
-/// The longest protected record that is kept until its keys are there: a Finished is at most 93 bytes.
+/// The longest protected record that is kept until its keys are there: a Finished is at most 141 bytes.
 const MAX_HELD: usize = 256;
 
 /// One running handshake.
@@ -60,7 +74,11 @@ pub(crate) struct Handshake {
     transcript: Sha256,
     randoms: Randoms,
     suite: Suite,
-    agreed: Extensions,
+    agreed: Agreed,
+    /// What the peer is asked to put into its records.
+    own_connection_id: Option<ConnectionId>,
+    /// An earlier session goes on.
+    is_resumed: bool,
     flight: Flight,
     message_sequence: u16,
     secured: Option<Secured>,
@@ -68,6 +86,15 @@ pub(crate) struct Handshake {
     change_seen: bool,
     /// A protected record that came before its keys or its ChangeCipherSpec, as it came.
     held: Option<Vec<u8>>,
+}
+
+/// What both sides want, beside the suite.
+#[derive(Clone, Copy, Default, Debug)]
+struct Agreed {
+    encrypt_then_mac: bool,
+    extended_master_secret: bool,
+    peer_connection_id: Option<PeerConnectionId>,
+    receives_connection_id: bool,
 }
 
 enum Side {
@@ -128,7 +155,9 @@ impl Handshake {
             transcript: Sha256::new(),
             randoms: Randoms { client: random, server: random },
             suite,
-            agreed: Extensions::default(),
+            agreed: Agreed::default(),
+            own_connection_id: None,
+            is_resumed: false,
             flight: Flight::first(Vec::new(), Version::DTLS_1_2, 0),
             message_sequence: 0,
             secured: None,
@@ -138,7 +167,7 @@ impl Handshake {
     }
 
     pub(crate) const fn role(&self) -> Role {
-        match self.side {
+        match &self.side {
             Side::Client(_) => Role::Client,
             Side::Server(_) => Role::Server,
         }
@@ -193,24 +222,35 @@ impl Handshake {
 
     /// A protected record.
     pub(crate) fn handle_sealed(&mut self, record: &Record<'_>) -> Result<Step, Fault> {
-        let is_handshake = record.kind == ContentType::HANDSHAKE;
-        let Some(secured) = self.secured.as_mut().filter(|_| self.change_seen) else {
-            if !is_handshake || record.fragment.len() > MAX_HELD {
-                return Ok(Step::Dropped(DropCause::Unexpected));
-            }
-            self.held = Some(record.to_bytes());
-            return Ok(Step::Nothing);
+        let may_be_finished = matches!(record.kind, ContentType::HANDSHAKE | ContentType::WITH_CONNECTION_ID);
+        let is_ready = self.change_seen && !self.awaits_ticket();
+        let Some(secured) = self.secured.as_mut().filter(|_| is_ready) else {
+            return Ok(self.hold(record, may_be_finished));
         };
-        match (secured.channel.open(record), record.kind) {
-            (Ok(bytes), ContentType::HANDSHAKE) => self.handle_finished(&bytes),
-            (Ok(bytes), ContentType::ALERT) => Ok(Alert::parse(&bytes)
+        let opened = match secured.channel.open(record) {
+            Ok(opened) => opened,
+            Err(Unusable::Replayed) => return Ok(Step::Dropped(DropCause::Replayed)),
+            Err(Unusable::Unauthentic) if may_be_finished => return self.cannot_decrypt(),
+            Err(Unusable::Unauthentic) => return Ok(Step::Dropped(DropCause::Unauthentic)),
+        };
+        match opened.kind {
+            ContentType::HANDSHAKE => self.handle_finished(&opened.bytes),
+            ContentType::ALERT => Ok(Alert::parse(&opened.bytes)
                 .filter(|alert| alert.fatal || *alert == Alert::CLOSE_NOTIFY)
                 .map_or(Step::Nothing, Step::PeerAlert)),
-            (Ok(_), _) => Ok(Step::Dropped(DropCause::Unexpected)),
-            (Err(Unusable::Replayed), _) => Ok(Step::Dropped(DropCause::Replayed)),
-            (Err(Unusable::Unauthentic), ContentType::HANDSHAKE) => self.cannot_decrypt(),
-            (Err(Unusable::Unauthentic), _) => Ok(Step::Dropped(DropCause::Unauthentic)),
+            _ => Ok(Step::Dropped(DropCause::Unexpected)),
         }
+    }
+
+    /// Keeps a record that came before what it needs. With a connection id its kind is not known: what came
+    /// first is more likely the Finished than what came after it.
+    fn hold(&mut self, record: &Record<'_>, may_be_finished: bool) -> Step {
+        let is_better = self.held.is_none() || record.connection_id.is_none();
+        if !may_be_finished || !is_better || record.fragment.len() > MAX_HELD {
+            return Step::Dropped(DropCause::Unexpected);
+        }
+        self.held = Some(record.to_bytes());
+        Step::Nothing
     }
 
     /// A Finished under another key. The client cannot know: the server says so.
@@ -222,7 +262,7 @@ impl Handshake {
     }
 
     fn release_held(&mut self) -> Result<Step, Fault> {
-        if self.secured.is_none() || !self.change_seen {
+        if self.secured.is_none() || !self.change_seen || self.awaits_ticket() {
             return Ok(Step::Nothing);
         }
         let Some(raw) = self.held.take() else { return Ok(Step::Nothing) };
@@ -251,8 +291,10 @@ impl Handshake {
             return Err(Fault::WrongFinished);
         }
         self.record_in_transcript(&message);
-        if peer == Role::Client {
-            self.flight = self.finished_flight(Vec::new());
+        // Who hears the other's Finished first answers with its own: the server, unless it resumes.
+        if (peer == Role::Client) != self.is_resumed {
+            let messages = self.ticket_message();
+            self.flight = self.finished_flight(messages);
         }
         Ok(Step::Finished)
     }
@@ -273,7 +315,9 @@ impl Handshake {
     fn secure(&mut self, master: MasterSecret) {
         let keys =
             Keys::derive(self.suite, self.agreed.encrypt_then_mac, &master, &self.randoms, self.role());
-        self.secured = Some(Secured { master, channel: Channel::new(keys) });
+        let Agreed { peer_connection_id, receives_connection_id, .. } = self.agreed;
+        let channel = Channel::new(keys, peer_connection_id, receives_connection_id);
+        self.secured = Some(Secured { master, channel });
     }
 
     fn number_message<'a>(&mut self, kind: MessageType, body: &'a [u8]) -> Message<'a> {
@@ -314,15 +358,5 @@ impl Handshake {
             _ => self.flight.push_alert(alert, &mut datagram),
         }
         datagram
-    }
-
-    /// The session, once finished. A server keeps its last flight in case it gets lost.
-    pub(crate) fn into_session(self) -> Option<(Channel, Option<LastFlight>)> {
-        let channel = self.secured?.channel;
-        let last_flight = match self.side {
-            Side::Client(_) => None,
-            Side::Server(_) => self.flight.into_last(self.randoms.client),
-        };
-        Some((channel, last_flight))
     }
 }

@@ -7,8 +7,7 @@ use ccm::aead::{AeadInPlace, KeyInit, Nonce, Tag};
 use ccm::consts::{U12, U16};
 use zeroize::Zeroize;
 
-use super::{Role, Unauthentic};
-use crate::wire::record::{ContentType, Position, Record};
+use super::{Associated, Role, Unauthentic};
 
 /// A cipher with the key and nonce sizes that TLS gives to all of AES-128-CCM, CCM_8 and GCM.
 pub(crate) trait Cipher: AeadInPlace<NonceSize = U12> + KeyInit<KeySize = U16> {}
@@ -59,34 +58,53 @@ impl<C: Cipher> AeadKeys<C> {
         Self { read, write, cipher: PhantomData }
     }
 
-    pub(super) fn fragment_length(plaintext: usize) -> usize {
+    /// Client key, server key, client salt, server salt, as if we were the client.
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.write.key);
+        out.extend_from_slice(&self.read.key);
+        out.extend_from_slice(&self.write.salt);
+        out.extend_from_slice(&self.read.salt);
+    }
+
+    #[expect(clippy::unused_self, reason = "all keys are asked in the same way")]
+    pub(super) fn fragment_length(&self, plaintext: usize) -> usize {
         EXPLICIT_NONCE + plaintext + size_of::<Tag<C>>()
     }
 
-    /// Fills `fragment`, which has the length that [`Self::fragment_length`] says.
-    pub(super) fn seal(&self, kind: ContentType, position: Position, plaintext: &[u8], fragment: &mut [u8]) {
+    /// Fills `fragment`, which has the length that [`Self::fragment_length`] says, with both parts of the
+    /// content.
+    pub(super) fn seal(&self, associated: &Associated<'_>, content: [&[u8]; 2], fragment: &mut [u8]) {
+        let length = content[0].len() + content[1].len();
         let (explicit, rest) = fragment.split_at_mut(EXPLICIT_NONCE);
-        let (body, tag) = rest.split_at_mut(plaintext.len());
-        explicit.copy_from_slice(&position.0.to_be_bytes());
-        body.copy_from_slice(plaintext);
-        let header = super::authenticated_header(kind, position, plaintext.len());
+        let (body, tag) = rest.split_at_mut(length);
+        explicit.copy_from_slice(&associated.position.0.to_be_bytes());
+        body[..content[0].len()].copy_from_slice(content[0]);
+        body[content[0].len()..].copy_from_slice(content[1]);
         let sealed = self
             .write
             .cipher::<C>()
-            .encrypt_in_place_detached(&self.write.nonce::<C>(explicit), &header, body)
+            .encrypt_in_place_detached(
+                &self.write.nonce::<C>(explicit),
+                associated.bytes(length).as_slice(),
+                body,
+            )
             .expect("a record is shorter than any limit of the ciphers");
         tag.copy_from_slice(&sealed);
     }
 
-    pub(super) fn open(&self, record: &Record<'_>) -> Result<Vec<u8>, Unauthentic> {
-        let (explicit, rest) = record.fragment.split_at_checked(EXPLICIT_NONCE).ok_or(Unauthentic)?;
+    pub(super) fn open(&self, associated: &Associated<'_>, fragment: &[u8]) -> Result<Vec<u8>, Unauthentic> {
+        let (explicit, rest) = fragment.split_at_checked(EXPLICIT_NONCE).ok_or(Unauthentic)?;
         let length = rest.len().checked_sub(size_of::<Tag<C>>()).ok_or(Unauthentic)?;
         let (body, tag) = rest.split_at(length);
-        let header = super::authenticated_header(record.kind, record.position, length);
         let mut plaintext = body.to_vec();
         self.read
             .cipher::<C>()
-            .decrypt_in_place_detached(&self.read.nonce::<C>(explicit), &header, &mut plaintext, tag.into())
+            .decrypt_in_place_detached(
+                &self.read.nonce::<C>(explicit),
+                associated.bytes(length).as_slice(),
+                &mut plaintext,
+                tag.into(),
+            )
             .map_err(|_| Unauthentic)?;
         Ok(plaintext)
     }

@@ -10,8 +10,7 @@ use sha2::Sha256;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroize;
 
-use super::{Role, Unauthentic, authenticated_header, fixed_time_mac};
-use crate::wire::record::{ContentType, Position, Record};
+use super::{Associated, Role, Unauthentic, fixed_time_mac};
 
 pub(super) const BLOCK: usize = 16;
 pub(super) const MAC: usize = 32;
@@ -55,18 +54,30 @@ impl CbcKeys {
         Self { read, write, encrypt_then_mac }
     }
 
+    /// Client MAC, server MAC, client key, server key, as if we were the client.
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.write.mac);
+        out.extend_from_slice(&self.read.mac);
+        out.extend_from_slice(&self.write.key);
+        out.extend_from_slice(&self.read.key);
+    }
+
+    pub(super) const fn encrypts_then_macs(&self) -> bool {
+        self.encrypt_then_mac
+    }
+
     /// Initialization vector, content, MAC and padding; the MAC is inside or behind the encrypted part.
     pub(super) const fn fragment_length(&self, plaintext: usize) -> usize {
         let (inside, behind) = if self.encrypt_then_mac { (0, MAC) } else { (MAC, 0) };
         BLOCK + padded(plaintext + inside) + behind
     }
 
-    /// Fills `fragment`, which has the length that [`Self::fragment_length`] says.
+    /// Fills `fragment`, which has the length that [`Self::fragment_length`] says, with both parts of the
+    /// content.
     pub(super) fn seal(
         &self,
-        kind: ContentType,
-        position: Position,
-        plaintext: &[u8],
+        associated: &Associated<'_>,
+        content: [&[u8]; 2],
         vector: [u8; BLOCK],
         fragment: &mut [u8],
     ) {
@@ -74,11 +85,12 @@ impl CbcKeys {
         let (encrypted, mac_behind) = fragment.split_at_mut(fragment.len() - behind);
         let (front, body) = encrypted.split_at_mut(BLOCK);
         front.copy_from_slice(&vector);
-        let mut end = plaintext.len();
-        body[..end].copy_from_slice(plaintext);
+        let mut end = content[0].len() + content[1].len();
+        body[..content[0].len()].copy_from_slice(content[0]);
+        body[content[0].len()..end].copy_from_slice(content[1]);
         if !self.encrypt_then_mac {
-            let header = authenticated_header(kind, position, plaintext.len());
-            body[end..end + MAC].copy_from_slice(&self.write.mac(&header, plaintext));
+            let mac = self.write.mac(associated.bytes(end).as_slice(), &body[..end]);
+            body[end..end + MAC].copy_from_slice(&mac);
             end += MAC;
         }
         // Every byte of the padding says how many others there are.
@@ -86,20 +98,28 @@ impl CbcKeys {
         body[end..].fill(padding);
         self.write.encrypt(&vector, body);
         if self.encrypt_then_mac {
-            let header = authenticated_header(kind, position, encrypted.len());
-            mac_behind.copy_from_slice(&self.write.mac(&header, encrypted));
+            let header = associated.bytes(encrypted.len());
+            mac_behind.copy_from_slice(&self.write.mac(header.as_slice(), encrypted));
         }
     }
 
-    pub(super) fn open(&self, record: &Record<'_>) -> Result<Vec<u8>, Unauthentic> {
-        if self.encrypt_then_mac { self.open_checked_first(record) } else { self.open_checked_last(record) }
+    pub(super) fn open(&self, associated: &Associated<'_>, fragment: &[u8]) -> Result<Vec<u8>, Unauthentic> {
+        if self.encrypt_then_mac {
+            self.open_checked_first(associated, fragment)
+        } else {
+            self.open_checked_last(associated, fragment)
+        }
     }
 
-    fn open_checked_first(&self, record: &Record<'_>) -> Result<Vec<u8>, Unauthentic> {
-        let length = record.fragment.len().checked_sub(MAC).ok_or(Unauthentic)?;
-        let (encrypted, mac) = record.fragment.split_at(length);
-        let header = authenticated_header(record.kind, record.position, length);
-        if !bool::from(self.read.mac(&header, encrypted).ct_eq(mac)) {
+    fn open_checked_first(
+        &self,
+        associated: &Associated<'_>,
+        fragment: &[u8],
+    ) -> Result<Vec<u8>, Unauthentic> {
+        let length = fragment.len().checked_sub(MAC).ok_or(Unauthentic)?;
+        let (encrypted, mac) = fragment.split_at(length);
+        let header = associated.bytes(length);
+        if !bool::from(self.read.mac(header.as_slice(), encrypted).ct_eq(mac)) {
             return Err(Unauthentic);
         }
         let mut plaintext = self.read.decrypt(encrypted).ok_or(Unauthentic)?;
@@ -113,15 +133,19 @@ impl CbcKeys {
         Ok(plaintext)
     }
 
-    fn open_checked_last(&self, record: &Record<'_>) -> Result<Vec<u8>, Unauthentic> {
-        let mut plaintext = self.read.decrypt(record.fragment).ok_or(Unauthentic)?;
+    fn open_checked_last(
+        &self,
+        associated: &Associated<'_>,
+        fragment: &[u8],
+    ) -> Result<Vec<u8>, Unauthentic> {
+        let mut plaintext = self.read.decrypt(fragment).ok_or(Unauthentic)?;
         if plaintext.len() < padded(MAC) {
             return Err(Unauthentic);
         }
         // The length field is filled in by the check: only it knows how much is content.
-        let header = authenticated_header(record.kind, record.position, 0);
-        let content =
-            fixed_time_mac::content_length(&self.read.mac, &header, &plaintext).ok_or(Unauthentic)?;
+        let header = associated.bytes(0);
+        let content = fixed_time_mac::content_length(&self.read.mac, header.as_slice(), &plaintext)
+            .ok_or(Unauthentic)?;
         plaintext.truncate(content);
         Ok(plaintext)
     }

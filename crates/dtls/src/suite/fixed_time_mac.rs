@@ -9,8 +9,8 @@ use sha2::block_api::compress256;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, ConstantTimeGreater};
 
+use super::AssociatedBytes;
 use super::cbc::MAC;
-use crate::wire::record::HEADER_LENGTH;
 
 const HASH_BLOCK: usize = 64;
 /// The longest padding, with its length byte.
@@ -20,11 +20,14 @@ const HASH_END: usize = 9;
 
 /// The length of the content if padding and MAC are right. `body` is content, MAC and padding, at least
 /// `MAC + 1` bytes; the last two bytes of `header` are replaced by the length of the content.
-pub(super) fn content_length(key: &[u8; MAC], header: &[u8; HEADER_LENGTH], body: &[u8]) -> Option<usize> {
+pub(super) fn content_length(key: &[u8; MAC], header: &[u8], body: &[u8]) -> Option<usize> {
     let (length, padding_is_right) = unpadded(body);
-    let mut header = *header;
-    header[HEADER_LENGTH - 2..].copy_from_slice(&(length as u16).to_be_bytes());
-    let expected = outer(key, &inner(key, &header, body, length));
+    let (front, _) = header.split_last_chunk::<2>()?;
+    let mut bytes = [0; AssociatedBytes::CAPACITY];
+    let header = bytes.get_mut(..header.len())?;
+    header[..front.len()].copy_from_slice(front);
+    header[front.len()..].copy_from_slice(&(length as u16).to_be_bytes());
+    let expected = outer(key, &inner(key, header, body, length));
     let mac_is_right = expected.ct_eq(&mac_at(body, length));
     // What was secret is public now: the peer knows whether its record was right.
     bool::from(padding_is_right & mac_is_right).then_some(length as usize)
@@ -50,17 +53,17 @@ fn possible_lengths(body: &[u8]) -> (usize, usize) {
 }
 
 /// The inner hash of HMAC over `header` and the first `length` bytes of `body`.
-fn inner(key: &[u8; MAC], header: &[u8; HEADER_LENGTH], body: &[u8], length: u32) -> [u8; MAC] {
+fn inner(key: &[u8; MAC], header: &[u8], body: &[u8], length: u32) -> [u8; MAC] {
     let (shortest, longest) = possible_lengths(body);
     let mut state = INITIAL;
     compress256(&mut state, &[padded_key(key, 0x36)]);
     // Blocks that are full of content at every possible length need no masks.
-    let common = (HEADER_LENGTH + shortest) / HASH_BLOCK;
+    let common = (header.len() + shortest) / HASH_BLOCK;
     for number in 0..common {
         compress256(&mut state, &[block(header, body, number)]);
     }
-    let last = (HEADER_LENGTH + longest + HASH_END - 1) / HASH_BLOCK;
-    let end = HEADER_LENGTH as u32 + length;
+    let last = (header.len() + longest + HASH_END - 1) / HASH_BLOCK;
+    let end = header.len() as u32 + length;
     let bits = 8 * (HASH_BLOCK as u64 + u64::from(end));
     let final_block = (end + HASH_END as u32 - 1) / HASH_BLOCK as u32;
     let mut digest = [0_u32; 8];
@@ -88,10 +91,10 @@ fn inner(key: &[u8; MAC], header: &[u8; HEADER_LENGTH], body: &[u8], length: u32
 }
 
 /// One block of header and body; zeros behind their end.
-fn block(header: &[u8; HEADER_LENGTH], body: &[u8], number: usize) -> [u8; HASH_BLOCK] {
+fn block(header: &[u8], body: &[u8], number: usize) -> [u8; HASH_BLOCK] {
     core::array::from_fn(|index| {
         let position = number * HASH_BLOCK + index;
-        match position.checked_sub(HEADER_LENGTH) {
+        match position.checked_sub(header.len()) {
             None => header[position],
             Some(position) => body.get(position).copied().unwrap_or(0),
         }
@@ -135,7 +138,7 @@ mod tests {
     use super::*;
 
     const KEY: [u8; MAC] = [7; MAC];
-    const HEADER: [u8; HEADER_LENGTH] = [1, 2, 3, 4, 5, 6, 7, 8, 23, 0xFE, 0xFD, 0, 0];
+    const HEADER: [u8; 13] = [1, 2, 3, 4, 5, 6, 7, 8, 23, 0xFE, 0xFD, 0, 0];
 
     #[test]
     fn agrees_with_hmac_at_every_length_and_padding() {

@@ -19,6 +19,7 @@ impl MessageType {
     pub(crate) const CLIENT_HELLO: Self = Self(1);
     pub(crate) const SERVER_HELLO: Self = Self(2);
     pub(crate) const HELLO_VERIFY_REQUEST: Self = Self(3);
+    pub(crate) const NEW_SESSION_TICKET: Self = Self(4);
     pub(crate) const SERVER_KEY_EXCHANGE: Self = Self(12);
     pub(crate) const SERVER_HELLO_DONE: Self = Self(14);
     pub(crate) const CLIENT_KEY_EXCHANGE: Self = Self(16);

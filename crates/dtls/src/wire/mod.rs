@@ -3,7 +3,7 @@
 pub(crate) mod alert;
 pub(crate) mod hello;
 pub(crate) mod message;
-mod reader;
+pub(crate) mod reader;
 pub(crate) mod record;
 
 /// A protocol version as it travels: the ones' complement of the number it is known by.

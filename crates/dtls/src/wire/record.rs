@@ -1,9 +1,10 @@
-//! The record layer (RFC 6347 section 4.1).
+//! The record layer (RFC 6347 section 4.1, RFC 9146 section 4).
 
 use alloc::vec::Vec;
 
 use super::Version;
 use super::reader::Reader;
+use crate::connection_id::ConnectionId;
 
 /// Type, version, epoch, sequence number and length.
 pub(crate) const HEADER_LENGTH: usize = 13;
@@ -23,6 +24,8 @@ impl ContentType {
     pub(crate) const ALERT: Self = Self(21);
     pub(crate) const HANDSHAKE: Self = Self(22);
     pub(crate) const APPLICATION_DATA: Self = Self(23);
+    /// A record with a connection id; what it carries is said inside.
+    pub(crate) const WITH_CONNECTION_ID: Self = Self(25);
 }
 
 /// Where a record stands: its epoch in the upper 16 bits, its sequence number in the lower 48.
@@ -51,13 +54,18 @@ pub(crate) struct Record<'a> {
     pub(crate) kind: ContentType,
     pub(crate) version: Version,
     pub(crate) position: Position,
+    pub(crate) connection_id: Option<ConnectionId>,
     pub(crate) fragment: &'a [u8],
 }
 
 impl Record<'_> {
     /// The record as it came, to be read again later.
     pub(crate) fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = header(self.kind, self.version, self.position, self.fragment.len()).to_vec();
+        let [start @ .., length_high, length_low] =
+            header(self.kind, self.version, self.position, self.fragment.len());
+        let mut bytes = start.to_vec();
+        bytes.extend(self.connection_id.iter().flat_map(|id| id.0));
+        bytes.extend_from_slice(&[length_high, length_low]);
         bytes.extend_from_slice(self.fragment);
         bytes
     }
@@ -96,10 +104,29 @@ fn parse<'a>(reader: &mut Reader<'a>) -> Option<Record<'a>> {
     let version = Version(reader.u16()?);
     let epoch = reader.u16()?;
     let sequence = reader.u48()?;
+    // Those who send us connection ids send ours: all of one length.
+    let connection_id = match kind {
+        ContentType::WITH_CONNECTION_ID => Some(ConnectionId(*reader.array()?)),
+        _ => None,
+    };
     let fragment = reader.vector16()?;
     // Only the major version: mbedTLS says 0xFE00 in its first ClientHello.
     let plausible = version.0 >> 8 == 0xFE && !fragment.is_empty() && fragment.len() <= MAX_CIPHERTEXT;
-    plausible.then_some(Record { kind, version, position: Position::new(epoch, sequence), fragment })
+    plausible.then_some(Record {
+        kind,
+        version,
+        position: Position::new(epoch, sequence),
+        connection_id,
+        fragment,
+    })
+}
+
+/// The connection id of the first record in a datagram.
+pub(crate) fn peek_connection_id(datagram: &[u8]) -> Option<[u8; ConnectionId::LENGTH]> {
+    if *datagram.first()? != ContentType::WITH_CONNECTION_ID.0 {
+        return None;
+    }
+    datagram.get(HEADER_LENGTH - 2..)?.first_chunk().copied()
 }
 
 /// The header of a record whose fragment has this length.
@@ -141,6 +168,18 @@ mod tests {
         assert_eq!((record.kind, record.version), (ContentType::ALERT, Version::DTLS_1_2));
         assert_eq!((record.position.epoch(), record.position.sequence()), (0, 0x0102_0304_0506));
         assert_eq!(record.fragment, [1, 0]);
+    }
+
+    #[test]
+    fn connection_id_stands_before_the_length() {
+        let bytes = [25, 0xFE, 0xFD, 0, 1, 0, 0, 0, 0, 0, 7, 1, 2, 3, 4, 5, 6, 7, 8, 0, 2, 0xAA, 0xBB];
+        let record = Records::of(&bytes).next().unwrap().unwrap();
+        assert_eq!(record.connection_id, Some(ConnectionId([1, 2, 3, 4, 5, 6, 7, 8])));
+        assert_eq!((record.position.epoch(), record.fragment), (1, &[0xAA, 0xBB][..]));
+        assert_eq!(record.to_bytes(), bytes);
+        assert_eq!(peek_connection_id(&bytes), Some([1, 2, 3, 4, 5, 6, 7, 8]));
+        assert_eq!(peek_connection_id(&bytes[..18]), None);
+        assert!((11..bytes.len()).all(|length| Records::of(&bytes[..length]).next().unwrap().is_err()));
     }
 
     #[test]

@@ -18,13 +18,14 @@ fn hello_answer(config: Config, hello: Hello) -> Vec<u8> {
 fn chosen(answer: &[u8]) -> (u16, &[u8]) {
     assert_eq!(Flight::of(answer), Flight::ServerHello);
     let length = usize::from(u16::from_be_bytes([answer[11], answer[12]]));
-    let hello = &answer[25..13 + length];
-    (u16::from_be_bytes([hello[35], hello[36]]), &hello[38..])
+    let session = usize::from(answer[25 + 34]);
+    let rest = &answer[25 + 35 + session..13 + length];
+    (u16::from_be_bytes([rest[0], rest[1]]), &rest[3..])
 }
 
 #[test]
 fn d05_no_common_suite_is_a_handshake_failure() {
-    let hello = Hello { suites: vec![0x00A8, 0xC02B], ..Hello::default() };
+    let hello = Hello { suites: vec![0x00A9, 0xC02B], ..Hello::default() };
     let answer = hello_answer(Config::default(), hello);
     assert_eq!((answer[0], &answer[13..]), (21, &[2, 40][..]));
 }

@@ -335,7 +335,7 @@ impl<F: FirmwareStore> SessionMachine for Client<F> {
                     self.sessions.push_back(SessionCommand::Close(link));
                 }
             }
-            SessionEvent::Up { request: None, .. } => {}
+            SessionEvent::Up { request: None, .. } | SessionEvent::Moved { .. } => {}
             SessionEvent::Down { link, end } => {
                 self.endpoint.forget(link, now);
                 if self.registration.closed(link, now) {

@@ -240,6 +240,13 @@ impl SessionMachine for Server {
                     self.sessions.insert(session, Session { identity: identity.into(), remote });
                 }
             }
+            SessionEvent::Moved { link, remote } => {
+                if let Link::Secured(session) = link
+                    && let Some(moved) = self.sessions.get_mut(&session)
+                {
+                    moved.remote = remote;
+                }
+            }
             SessionEvent::Down { link, .. } => {
                 if let Link::Secured(session) = link {
                     self.sessions.remove(&session);

@@ -19,6 +19,7 @@ struct Talker {
 #[derive(PartialEq, Eq, Debug, Clone)]
 enum Heard {
     Up(Vec<u8>, Option<OpenRequest>),
+    Moved(SocketAddr),
     Down(SessionEnd),
     Failed(OpenRequest, SessionEnd),
     Message { secured: bool, bytes: Vec<u8> },
@@ -59,6 +60,7 @@ impl SessionMachine for Talker {
                 self.links.push(link);
                 Heard::Up(identity.to_vec(), request)
             }
+            SessionEvent::Moved { remote, .. } => Heard::Moved(remote),
             SessionEvent::Down { end, .. } => Heard::Down(end),
             SessionEvent::Failed { request, end } => Heard::Failed(request, end),
         });
