@@ -72,6 +72,6 @@ mod store;
 
 pub use kind::{Imei, Kind, NotAnImei, UnknownKind};
 pub use lossy::Lossy;
-pub use module::{Command, Event, Module, Settings};
+pub use module::{Command, Event, Fetched, Module, Settings};
 pub use powered_flash::PoweredFlash;
 pub use store::FlashStore;

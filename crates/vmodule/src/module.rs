@@ -7,7 +7,7 @@ use firmware::{
     Bank, Banks, BootError, BootLoader, BootState, Booted, EmulatedFlash, LayoutError, Model, PowerCut,
     Version,
 };
-use lwm2m::client::{self, Client, RebootReason};
+use lwm2m::client::{self, Client, FetchFailure, FetchId, FetchStart, RebootReason};
 use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
@@ -71,12 +71,27 @@ pub enum Event {
 }
 
 /// What an owner in another thread may ask for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
     /// [`Module::shut_down`]
     ShutDown,
     /// [`Module::lose_power`]
     LosePower,
+    /// News of a download that the client asked for by [`client::Event::FetchWanted`].
+    Fetched(FetchId, Fetched),
+}
+
+/// What came of a download over HTTP.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Fetched {
+    /// [`Client::fetch_started`]
+    Started(FetchStart),
+    /// [`Client::fetch_chunk`]
+    Chunk(Vec<u8>),
+    /// [`Client::fetch_ended`]
+    Ended,
+    /// [`Client::fetch_failed`]
+    Failed(FetchFailure),
 }
 
 /// A virtual module. Its flash is all that survives a restart.
@@ -184,6 +199,19 @@ impl<F: PoweredFlash> Module<F> {
         self.stopping = true;
         if let State::Running { client, .. } = &mut self.state {
             client.shut_down(now);
+        }
+        self.settle(now);
+    }
+
+    /// Hands news of a download to the client, if one runs.
+    fn handle_fetched(&mut self, fetch: FetchId, fetched: Fetched, now: Instant) {
+        if let State::Running { client, .. } = &mut self.state {
+            match fetched {
+                Fetched::Started(start) => client.fetch_started(fetch, start, now),
+                Fetched::Chunk(bytes) => client.fetch_chunk(fetch, &bytes, now),
+                Fetched::Ended => client.fetch_ended(fetch, now),
+                Fetched::Failed(failure) => client.fetch_failed(fetch, failure, now),
+            }
         }
         self.settle(now);
     }
@@ -367,6 +395,7 @@ impl<F: PoweredFlash> net::Commanded for Module<F> {
         match command {
             Command::ShutDown => self.shut_down(now),
             Command::LosePower => self.lose_power(now),
+            Command::Fetched(fetch, fetched) => self.handle_fetched(fetch, fetched, now),
         }
     }
 }

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::Args;
 
+use lwm2m::client::Scheme;
+
 use crate::flash::PowerArguments;
 use crate::{Imei, Kind};
 
@@ -49,6 +51,12 @@ pub struct RunArguments {
     /// How fast a download may be.
     #[arg(long, value_name = "BYTES_PER_SECOND", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) speed: Option<u32>,
+    /// The protocols that it downloads by: coap, coaps, http, https.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', default_value = "coap,coaps", value_parser = parse_protocol)]
+    pub(super) protocols: Vec<Scheme>,
+    /// A file with the certificates in PEM that downloads over https trust; none unless given.
+    #[arg(long, value_name = "FILE")]
+    pub(super) trust: Option<PathBuf>,
     /// The part of all datagrams that is lost in each direction, 0.0 to 0.99.
     #[arg(long, default_value_t = 0.0, value_parser = parse_loss)]
     pub(super) loss: f64,
@@ -84,6 +92,12 @@ pub struct RunArguments {
 fn parse_loss(text: &str) -> Result<f64, String> {
     let loss = text.parse().ok().filter(|loss| (0.0..=0.99).contains(loss));
     loss.ok_or_else(|| String::from("the loss has to be a number from 0.0 to 0.99"))
+}
+
+fn parse_protocol(text: &str) -> Result<Scheme, String> {
+    let known = [Scheme::Coap, Scheme::Coaps, Scheme::Http, Scheme::Https];
+    let found = known.into_iter().find(|scheme| scheme.name() == text);
+    found.ok_or_else(|| String::from("the protocols are coap, coaps, http and https"))
 }
 
 fn parse_ack_timeout(text: &str) -> Result<Duration, String> {

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::RunArguments;
+use super::fetch::Fetcher;
 use super::key::{self, KeyError};
 use super::report::Reporter;
 use crate::flash::{FileFlash, POWER_LOST_EXIT_CODE};
@@ -127,8 +128,14 @@ impl RunArguments {
         let from = format!("{} {} starts, calling {} from port {port}", self.kind, self.imei, self.server);
         reporter.note("started", from, clock.now());
         let mut watcher = Watcher::new(self);
+        let mut fetcher = Fetcher::new(self.trust.as_deref(), self.speed, commands.clone())?;
         let on_event = move |event: Event| {
             reporter.event(&event, clock.now());
+            match &event {
+                Event::Client(event) => fetcher.handle(event),
+                Event::PowerLost | Event::Rebooting(_) => fetcher.stop(),
+                _ => {}
+            }
             if let Some(ending) = watcher.ending(&event) {
                 end.send_replace(Some(ending));
             }
@@ -170,6 +177,7 @@ impl RunArguments {
         let account = ServerAccount { access, short_server_id: 1, lifetime: self.lifetime };
         let mut client = self.kind.configure(&self.imei, account);
         client.firmware.bytes_per_second = self.speed;
+        client.firmware.schemes.clone_from(&self.protocols);
         hurry(&mut client, self.ack_timeout);
         if self.lwm2m_1_1 {
             client.version = Version::V1_1;

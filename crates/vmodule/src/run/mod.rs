@@ -2,9 +2,11 @@
 
 mod arguments;
 mod command;
+mod fetch;
 mod key;
 mod report;
 
 pub use arguments::RunArguments;
 pub use command::{Ending, RunError};
+pub use fetch::TrustError;
 pub use key::KeyError;
