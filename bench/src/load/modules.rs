@@ -73,7 +73,7 @@ impl Drop for Modules {
 }
 
 fn tell(registered: &Sender<()>, event: Event) {
-    if event == Event::Registered {
+    if matches!(event, Event::Registered { .. }) {
         // Nobody listens any more once all have registered.
         let _ = registered.send(());
     }

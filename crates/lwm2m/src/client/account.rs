@@ -31,8 +31,11 @@ impl Accounts {
 impl Accounts {
     /// The socket of the first plain account; the first of all if there is none.
     pub(super) fn open_socket(&self) -> Socket {
-        let accesses =
-            self.bootstrap.iter().map(|account| &account.access).chain(self.servers.iter().map(|account| &account.access));
+        let accesses = self
+            .bootstrap
+            .iter()
+            .map(|account| &account.access)
+            .chain(self.servers.iter().map(|account| &account.access));
         let sockets = accesses.filter_map(|access| match access {
             Access::Open(path) => Some(path.socket),
             Access::Secured { .. } => None,

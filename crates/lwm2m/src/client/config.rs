@@ -11,10 +11,10 @@ use coap::BlockSize;
 use machine::Socket;
 
 use super::account::Accounts;
-use super::quirks::Quirks;
 use super::firmware_values::{DeliveryMethod, StateAfterFailure};
-use crate::path::ObjectId;
 use super::package_uri::Scheme;
+use super::quirks::Quirks;
+use crate::path::ObjectId;
 
 /// What a client is and how it behaves.
 #[derive(Clone, Debug)]
@@ -52,6 +52,8 @@ pub struct Config {
     pub attempts: u32,
     /// The objects beside 1, 3, 4 and 5 that the device has: of 2, 9, 16 and 19.
     pub optional_objects: Vec<ObjectId>,
+    /// `/3/0/13` at [`Instant::ZERO`](machine::Instant::ZERO), in seconds since 1970-01-01T00:00:00Z.
+    pub unix_time: i64,
     /// What sets this client apart from others; see [`Profile::imitate`](super::quirks::Profile::imitate).
     pub quirks: Quirks,
     /// Parameters and bounds of CoAP.
@@ -78,6 +80,7 @@ impl Config {
             longest_retry: Duration::from_secs(600),
             attempts: 5,
             optional_objects: Vec::new(),
+            unix_time: 0,
             quirks: Quirks::STANDARD,
             coap: small_device(),
         }

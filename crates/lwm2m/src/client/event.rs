@@ -7,41 +7,109 @@ use core::time::Duration;
 use coap::Code;
 use machine::SessionEnd;
 
+use super::account_objects::Inconsistency;
 use super::fetch::FetchId;
 use super::firmware_values::{UpdateResult, UpdateState};
 
 /// What has happened in a client.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// The server has accepted the registration.
-    Registered,
-    /// The server has accepted an update of the registration.
-    RegistrationUpdated,
-    /// The server does not know the registration any more; the client registers again at once.
-    RegistrationForgotten(Code),
+    /// A server has accepted the registration.
+    Registered {
+        /// Its short server id.
+        server: u16,
+    },
+    /// A server has accepted an update of the registration.
+    RegistrationUpdated {
+        /// Its short server id.
+        server: u16,
+    },
+    /// A server does not know the registration any more; the client registers again at once.
+    RegistrationForgotten {
+        /// Its short server id.
+        server: u16,
+        /// Its answer.
+        code: Code,
+    },
     /// The registration was refused.
     RegistrationRefused {
+        /// The short server id.
+        server: u16,
         /// The server's answer.
         code: Code,
         /// When the client tries again, from now.
         retry: Duration,
     },
-    /// The server does not answer.
+    /// A server does not answer.
     ServerSilent {
+        /// Its short server id.
+        server: u16,
         /// When the client tries again, from now.
         retry: Duration,
     },
-    /// The session with the server did not come up.
+    /// The session with a server did not come up.
     SessionFailed {
+        /// Its short server id; `None` for the bootstrap server.
+        server: Option<u16>,
         /// Why.
         end: SessionEnd,
         /// When the client tries again, from now.
         retry: Duration,
     },
-    /// The session with the server ended.
-    SessionEnded(SessionEnd),
-    /// The client has deregistered; unless the server asked for a pause, nothing more will happen.
-    Deregistered,
+    /// The session with a server ended.
+    SessionEnded {
+        /// Its short server id; `None` for the bootstrap server.
+        server: Option<u16>,
+        /// Why.
+        end: SessionEnd,
+    },
+    /// The client has deregistered; unless the server asked for a pause, it stays away.
+    Deregistered {
+        /// The short server id.
+        server: u16,
+    },
+    /// The client will ask the bootstrap server, unless that begins by itself before.
+    BootstrapWanted {
+        /// When, from now.
+        wait: Duration,
+    },
+    /// The bootstrap server will write now.
+    BootstrapBegun,
+    /// The bootstrap server refuses.
+    BootstrapRefused {
+        /// Its answer.
+        code: Code,
+        /// When the client tries again, from now.
+        retry: Duration,
+    },
+    /// The bootstrap server does not answer, or has stopped in the middle: the old accounts hold.
+    BootstrapSilent {
+        /// When the client tries again, from now.
+        retry: Duration,
+    },
+    /// What the bootstrap server has written does not fit together; it was told so and may go on.
+    BootstrapInconsistent(Inconsistency),
+    /// The bootstrap is finished: the client registers with these short server ids.
+    Bootstrapped {
+        /// The servers.
+        servers: Vec<u16>,
+    },
+    /// The address of a host is wanted; [`Client::address_found`](super::Client::address_found) is to tell.
+    AddressWanted {
+        /// The name of the host.
+        host: String,
+    },
+    /// What became of [`Client::send`](super::Client::send) at one server.
+    Sent {
+        /// Its short server id.
+        server: u16,
+        /// Its answer; `None`: there was none.
+        answer: Option<Code>,
+    },
+    /// The client, in queue mode, listens no more until it has something to say.
+    Asleep,
+    /// The client listens again.
+    Awake,
     /// State or result of object 5 has changed.
     Firmware {
         /// `/5/0/3`

@@ -1,8 +1,9 @@
-//! The client role: a device with objects 0, 1, 3, 4 and 5.
+//! The client role: a device with its objects, the servers it registers at, and its bootstrap.
 //!
-//! A [`Client`] registers, keeps its registration alive, answers the server and updates its firmware, which
-//! it keeps in a [`FirmwareStore`] of its owner. It shares nothing with the server role but the codecs and
-//! the CoAP endpoint.
+//! A [`Client`] bootstraps if it has to, registers at all servers that it has accounts of, keeps its
+//! registrations alive, answers and notifies the servers, and updates its firmware, which it keeps in a
+//! [`FirmwareStore`] of its owner. It shares nothing with the server role but the codecs and the CoAP endpoint.
+//! [`quirks`] makes it behave like other clients.
 //!
 //! ```text
 //!  Register ► 2.01 ► Read, Observe … ► PUT /5/0/1 or /5/0/0 ► state 2 ► POST /5/0/2
@@ -10,7 +11,10 @@
 //!  ► Register ► /5/0/5 and /3/0/3 tell what became of it
 //! ```
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use coap::{Endpoint, Failure, RequestId};
 use machine::{
@@ -18,14 +22,23 @@ use machine::{
 };
 
 mod account;
+mod account_objects;
 mod attributes;
+mod bootstrap;
+mod bootstrap_interface;
+mod catalog;
 mod config;
+mod data;
 mod event;
+mod executing;
 mod fetch;
+mod firmware_object;
 mod firmware_store;
 mod firmware_update;
 mod firmware_values;
+mod gate;
 mod life_cycle;
+mod notify;
 mod objects;
 mod observations;
 mod package_uri;
@@ -33,10 +46,15 @@ mod pull;
 pub mod quirks;
 mod registration;
 mod requests;
+mod saved;
+mod servers;
+mod sleep;
 #[cfg(test)]
 mod tests;
+mod writing;
 
 pub use account::{Access, Accounts, BootstrapAccount, MOST_SERVERS, ServerAccount};
+pub use account_objects::Inconsistency;
 pub use config::{
     Config, Device, DownloadRoute, FirmwareSettings, ObservationsAtRegister, QueueMode, Radio, Saved, Version,
 };
@@ -46,73 +64,117 @@ pub use firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, St
 pub use firmware_values::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
 pub use package_uri::{PackageUri, PackageUriError, Scheme};
 
-use attributes::Attributes;
+use account_objects::{Reach, put_accounts};
+use bootstrap::Bootstrap;
+use data::Data;
 use fetch::Fetch;
 use firmware_update::{FirmwareUpdate, UriWritten};
-use objects::{Objects, ServerObject};
-use observations::Observations;
+use gate::Gate;
+use objects::Objects;
 use pull::Pull;
-use registration::{Outcome, Registration};
+use registration::OpenRequests;
+use saved::KeptObservation;
+use servers::Servers;
+use sleep::Sleep;
 
 /// One LwM2M device.
 #[derive(Debug)]
 pub struct Client<F> {
     config: Config,
-    version: Version,
     endpoint: Endpoint<Link>,
     random: Random,
-    registration: Registration,
+    /// What objects other than 5 hold.
+    data: Data,
+    /// What they held before the bootstrap that is under way, to go back to.
+    before_bootstrap: Option<Data>,
+    servers: Servers,
+    /// Observations of before the restart, until their server is registered at.
+    kept: Vec<KeptObservation>,
+    bootstrap: Bootstrap,
+    /// When the account of the bootstrap server goes.
+    bootstrap_account_ends: Option<Instant>,
     update: FirmwareUpdate<F>,
+    gate: Gate,
     pull: Option<Pull>,
     fetch: Option<Fetch>,
-    server: ServerObject,
-    attributes: Attributes,
-    observations: Observations,
+    /// The short id of the server that has written to object 5 last.
+    download_server: Option<u16>,
+    /// Bytes in front of a package that is pushed in a TLV record.
+    package_head: u64,
+    requests: OpenRequests,
+    /// Addresses that were found, by the name of their host; one per account at most.
+    addresses: BTreeMap<String, IpAddr>,
+    /// Sessions that wait for an address.
+    unresolved: Vec<(OpenRequest, Reach)>,
+    sleep: Sleep,
+    /// Sends that are not answered yet, with the short id of their server; at most 32.
+    sends: VecDeque<(RequestId, u16)>,
     sessions: VecDeque<SessionCommand>,
     events: VecDeque<Event>,
+    /// `/3/0/13` at [`Instant::ZERO`].
+    clock: i64,
     /// A value that somebody may observe has changed.
     changed: bool,
-    /// The server has to be told a new lifetime.
-    lifetime_changed: bool,
+    /// What outlives a restart has changed.
+    save_wanted: bool,
     /// What the owner was told last of object 5: state, result, bytes.
     told: (UpdateState, UpdateResult, u64),
+    shutting_down: bool,
     dark: bool,
 }
 
+/// What the objects hold before any server has written to them.
+fn factory_data(config: &Config) -> Data {
+    let mut data = Data::of_device(config);
+    put_accounts(&mut data, &config.accounts, config.bindings());
+    data
+}
+
 impl<F: FirmwareStore> Client<F> {
-    /// A client that has just started and registers at once.
+    /// A client that has just started: it registers at once, or bootstraps if it has no account of a server.
     ///
     /// `first_request` must be beyond all requests of clients that ran on the same sockets before, so that
     /// a late answer to one of theirs is not taken for ours.
     pub fn new(config: Config, store: F, seed: Seed, first_request: OpenRequest, now: Instant) -> Self {
         let mut random = Random::new(seed);
-        let account = config.accounts.servers.first();
-        let open_link = account.and_then(|account| match &account.access {
-            Access::Open(path) => Some(Link::Open(*path)),
-            Access::Secured { .. } => None,
-        });
-        let lifetime = account.map_or(0, |account| account.lifetime);
-        let retry = (config.shortest_retry, config.longest_retry);
+        let mut data = factory_data(&config);
+        let kept = config.saved.as_ref().and_then(|saved| saved::decode(saved.as_bytes(), &mut data));
         let update = FirmwareUpdate::new(store, &config.firmware);
+        let retry = (config.shortest_retry, config.longest_retry);
         let mut client = Self {
-            version: config.version,
             endpoint: Endpoint::new(config.coap.clone(), random.seed()),
-            registration: Registration::new(open_link, lifetime, retry, first_request, now),
+            servers: Servers::of(&config, &data, now),
+            data,
+            before_bootstrap: None,
+            kept: kept.unwrap_or_default(),
+            bootstrap: Bootstrap::new(config.quirks.bootstrap.asks_for_pack, retry),
+            bootstrap_account_ends: None,
+            gate: Gate::new(config.quirks.state_needs_acknowledgement, update.state()),
             pull: None,
             fetch: None,
-            server: ServerObject::new(account),
-            attributes: Attributes::default(),
-            observations: Observations::default(),
+            download_server: None,
+            package_head: 0,
+            requests: OpenRequests(first_request.0),
+            addresses: BTreeMap::new(),
+            unresolved: Vec::new(),
+            sleep: Sleep::new(config.queue_mode, now),
+            sends: VecDeque::new(),
             sessions: VecDeque::new(),
             events: VecDeque::new(),
+            clock: config.unix_time,
             changed: false,
-            lifetime_changed: false,
+            save_wanted: false,
             told: (update.state(), update.result(), 0),
+            shutting_down: false,
             dark: false,
             config,
             random,
             update,
         };
+        client.restore_observations(now);
+        if client.servers.0.is_empty() {
+            client.want_bootstrap(now);
+        }
         if let Some(UriWritten::Download(uri, kept)) = client.update.interrupted_download() {
             client.start_pull(uri, &kept, now);
         }
@@ -139,56 +201,93 @@ impl<F: FirmwareStore> Client<F> {
         (self.update.state(), self.update.result())
     }
 
-    /// Whether the server has accepted the registration and nothing has gone wrong since.
+    /// Whether a server has accepted the registration and nothing has gone wrong since.
     pub fn is_registered(&self) -> bool {
-        self.registration.proven_link().is_some()
+        self.registered_servers().next().is_some()
+    }
+
+    /// The short ids of the servers that have accepted the registration, where nothing has gone wrong since.
+    pub fn registered_servers(&self) -> impl Iterator<Item = u16> {
+        let registered = self.servers.0.iter().filter(|server| server.registration.proven_link().is_some());
+        registered.map(|server| server.entry.short_server_id)
     }
 
     /// Whether the client has deregistered for good.
     pub fn has_ended(&self) -> bool {
-        self.registration.has_ended()
+        self.shutting_down && self.servers.0.iter().all(|server| server.registration.has_ended())
     }
 
     /// The first session request that a later client on the same sockets may use.
     pub fn next_request(&mut self) -> OpenRequest {
-        self.registration.open_request()
+        self.requests.next()
     }
 
-    /// Deregisters; [`Event::Deregistered`] follows.
+    /// What the owner is to keep over a restart; see [`Event::SaveWanted`].
+    pub fn save(&self) -> Saved {
+        Saved(saved::encode(&self.data, &self.observations_to_keep()))
+    }
+
+    /// Deregisters everywhere; an [`Event::Deregistered`] for each server follows.
     pub fn shut_down(&mut self, now: Instant) {
-        self.registration.deregister(None, now);
+        self.shutting_down = true;
+        for server in &mut self.servers.0 {
+            server.registration.deregister(None, now);
+        }
         self.settle(now);
     }
 
-    /// Tries to register now instead of waiting for the next attempt.
+    /// Tries to register or to bootstrap now instead of waiting for the next attempt.
     pub fn hurry(&mut self, now: Instant) {
-        self.registration.hurry(now);
+        for server in &mut self.servers.0 {
+            server.registration.hurry(now);
+        }
+        self.bootstrap.hurry(now);
         self.settle(now);
     }
 
     /// Sets what object 4 shows.
     pub fn set_radio(&mut self, radio: Radio, now: Instant) {
+        self.data.put(crate::object::CONNECTIVITY, crate::path::InstanceId(0), radio.instance());
         self.config.radio = radio;
         self.changed = true;
         self.settle(now);
     }
 
-    /// What the owner is to keep over a restart; see [`Event::SaveWanted`].
-    pub fn save(&self) -> Saved {
-        Saved::from_bytes(&[])
-    }
-
-    fn access(&self) -> Option<&Access> {
-        self.config.accounts.servers.first().map(|account| &account.access)
-    }
-
-    fn objects(&self) -> Objects<'_, F> {
-        Objects {
-            server: &self.server,
-            device: &self.config.device,
-            radio: &self.config.radio,
-            firmware: &self.update,
+    /// Puts bytes into `/19/0/0`, where the server finds data of the host (BC35-G).
+    ///
+    /// Without object 19 nothing happens.
+    pub fn set_uplink_data(&mut self, bytes: &[u8], now: Instant) {
+        use crate::path::{InstanceId, ObjectId, ResourceId, ResourceInstanceId};
+        use crate::value::{Resource, Value};
+        if self.config.has_object(ObjectId(19)) {
+            let value = Value::Opaque(bytes.to_vec());
+            let values = Resource::Multiple(BTreeMap::from([(ResourceInstanceId(0), value)]));
+            self.data.set(ObjectId(19), InstanceId(0), ResourceId(0), values);
+            self.changed = true;
+            self.settle(now);
         }
+    }
+
+    fn view(&self, shown_state: Option<UpdateState>, now: Instant) -> Objects<'_, F> {
+        Objects {
+            config: &self.config,
+            data: &self.data,
+            firmware: &self.update,
+            shown_state,
+            time: self.clock.saturating_add(writing::seconds_of(now)),
+            own_server: None,
+        }
+    }
+
+    /// Everything, as one server may read it.
+    fn objects(&self, server: usize, now: Instant) -> Objects<'_, F> {
+        let own_server = self.servers.0.get(server).map(|server| server.entry.instance);
+        Objects { own_server, ..self.view(self.gate.shown(), now) }
+    }
+
+    /// Everything, as one server is told of it.
+    fn told_objects(&self, server: usize, now: Instant) -> Objects<'_, F> {
+        Objects { shown_state: self.gate.announced(), ..self.objects(server, now) }
     }
 
     /// Follows up on whatever has just happened, until nothing is left to do now.
@@ -202,16 +301,19 @@ impl<F: FirmwareStore> Client<F> {
         if self.update.push_deadline().is_some_and(|deadline| deadline <= now) {
             self.update.abandon(UpdateResult::ConnectionLost);
         }
-        while let Some(step) = self.registration.next_step(now) {
-            self.take(step, now);
-        }
+        self.advance_bootstrap(now);
+        self.advance_servers(now);
         self.advance_pull(now);
         self.tell_firmware();
         if self.update.power_lost() {
             self.dark = true;
             self.events.push_back(Event::PowerLost);
-        } else {
-            self.notify(now);
+            return;
+        }
+        self.notify(now);
+        self.fall_asleep(now);
+        if core::mem::take(&mut self.save_wanted) {
+            self.events.push_back(Event::SaveWanted);
         }
     }
 
@@ -220,39 +322,48 @@ impl<F: FirmwareStore> Client<F> {
         match event {
             Coap::Request { peer, id, request, block } => self.handle_request(peer, id, &request, block, now),
             Coap::Response { id, response, .. } if self.is_pull(id) => self.pull_answered(&response, now),
+            Coap::Response { id, response, .. } if self.bootstrap.awaits(id) => {
+                self.bootstrap_answered(response.code, now);
+            }
             Coap::Response { id, response, .. } => {
-                let link = self.registration.link();
-                let outcome = self.registration.answered(id, &response, now, &mut self.random);
-                if let (Some(Outcome::Deregistered), Some(link @ Link::Secured(_))) = (outcome, link) {
-                    self.sessions.push_back(SessionCommand::Close(link));
+                let sent = self.send_ended(id, Some(response.code));
+                if !sent {
+                    self.server_answered(id, &response, now);
                 }
-                self.follow(outcome, now);
             }
             Coap::Failed { id, failure, .. } => self.handle_failure(id, failure, now),
-            Coap::ObservationCanceled { peer, token } => drop(self.observations.end(peer, token)),
-            // An unacknowledged notification leaves the observation as it is (RFC 7641 section 4.5 lets
-            // the client choose).
-            Coap::Delivered { .. }
-            | Coap::Notification { .. }
-            | Coap::ObservationEnded { .. }
-            | Coap::Progress { .. } => {}
+            Coap::ObservationCanceled { peer, token } => {
+                if let Some(server) = self.servers.by_link(peer) {
+                    self.servers.0[server].observations.end(token);
+                    self.observations_changed();
+                }
+            }
+            Coap::Delivered { id, .. } => {
+                if let Some(passage) = self.gate.delivered(id) {
+                    self.gate_passed(passage, now);
+                }
+            }
+            // What only the other role sees.
+            _ => {}
         }
     }
 
     fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Instant) {
+        // An unacknowledged notification leaves the observation as it is (RFC 7641 section 4.5 lets the
+        // client choose).
+        if let Some(passage) = self.gate.failed(id) {
+            return self.gate_passed(passage, now);
+        }
         // A session that ended has been dealt with where its end was reported.
-        if failure == Failure::PeerGone {
+        if self.send_ended(id, None) || failure == Failure::PeerGone {
             return;
         }
         if self.is_pull(id) {
             self.pull_unanswered(now);
-        } else if let Some((link, outcome)) = self.registration.unanswered(id, now, &mut self.random) {
-            if link.is_secured() && !matches!(outcome, Outcome::Deregistered) {
-                self.endpoint.forget(link, now);
-                self.sessions.push_back(SessionCommand::Close(link));
-                self.session_lost(now);
-            }
-            self.follow(Some(outcome), now);
+        } else if self.bootstrap.awaits(id) {
+            self.bootstrap_stalled(now);
+        } else {
+            self.server_unanswered(id, now);
         }
     }
 
@@ -264,6 +375,8 @@ impl<F: FirmwareStore> Client<F> {
     }
 
     fn tell_firmware(&mut self) {
+        let observed = self.state_is_observed();
+        self.gate.follow(self.update.state(), observed);
         let (state, result, (bytes, total)) =
             (self.update.state(), self.update.result(), self.update.progress());
         let (old_state, old_result, old_bytes) = self.told;
@@ -287,6 +400,7 @@ impl<F: FirmwareStore> Machine for Client<F> {
 
     fn handle_input(&mut self, from: Link, bytes: &[u8], now: Instant) {
         if !self.dark {
+            self.stir(now);
             self.endpoint.handle_input(from, bytes, now);
             self.settle(now);
         }
@@ -300,7 +414,12 @@ impl<F: FirmwareStore> Machine for Client<F> {
     }
 
     fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Link, usize)> {
-        if self.dark { None } else { self.endpoint.poll_transmit(buffer) }
+        if self.dark {
+            return None;
+        }
+        let sent = self.endpoint.poll_transmit(buffer)?;
+        self.spoken();
+        Some(sent)
     }
 
     fn poll_event(&mut self) -> Option<Event> {
@@ -312,10 +431,13 @@ impl<F: FirmwareStore> Machine for Client<F> {
             return None;
         }
         let own = [
-            (self.registration.due(), "registration"),
+            (self.bootstrap.due(), "bootstrap"),
+            (self.bootstrap_account_ends, "the bootstrap account ends"),
+            (self.servers.due().filter(|_| !self.bootstrap.is_under_way()), "registration"),
             (self.pull_due(), "next block of a download"),
             (self.update.push_deadline(), "push abandoned"),
-            (self.observations.due(), "notification"),
+            (self.notification_due(), "notification"),
+            (self.sleep_due(), "sleep"),
         ];
         let own = own.into_iter().filter_map(|(at, why)| Some((at?, why)));
         own.chain(self.endpoint.poll_timeout()).min_by_key(|(at, _)| *at)
@@ -329,28 +451,17 @@ impl<F: FirmwareStore> SessionMachine for Client<F> {
         }
         match event {
             SessionEvent::Up { link, request: Some(request), .. } => {
-                let ours =
-                    self.registration.opened(request, link, now) || self.pull_opened(request, link, now);
-                if !ours {
+                let wanted = self.link_up(request, link, is_resumed(&event), now);
+                if !wanted {
                     self.sessions.push_back(SessionCommand::Close(link));
                 }
             }
             SessionEvent::Up { request: None, .. } | SessionEvent::Moved { .. } => {}
             SessionEvent::Down { link, end } => {
                 self.endpoint.forget(link, now);
-                if self.registration.closed(link, now) {
-                    self.events.push_back(Event::SessionEnded(end));
-                    self.session_lost(now);
-                } else {
-                    self.pull_session_lost(Ok(link), now);
-                }
+                self.link_down(link, end, now);
             }
-            SessionEvent::Failed { request, end } => {
-                match self.registration.open_failed(request, now, &mut self.random) {
-                    Some(retry) => self.events.push_back(Event::SessionFailed { end, retry }),
-                    None => self.pull_session_lost(Err(request), now),
-                }
-            }
+            SessionEvent::Failed { request, end } => self.link_failed(request, end, now),
         }
         self.settle(now);
     }
@@ -358,4 +469,9 @@ impl<F: FirmwareStore> SessionMachine for Client<F> {
     fn poll_session(&mut self) -> Option<SessionCommand> {
         self.sessions.pop_front()
     }
+}
+
+/// Whether a session goes on with the keys of an earlier one.
+fn is_resumed(_event: &SessionEvent<'_>) -> bool {
+    false
 }

@@ -1,235 +1,84 @@
-//! Objects 1, 3, 4 and 5 as this client has them: what can be read.
+//! Everything that can be read, seen together.
 
-use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec;
+use alloc::vec::Vec;
 
 use coap::Code;
 
-use super::attributes::Periods;
-use super::account::ServerAccount;
-use super::config::{Device, Radio};
+use super::catalog::{ObjectType, ResourceType, object_type};
+use super::config::Config;
+use super::data::{Data, text};
 use super::firmware_store::FirmwareStore;
 use super::firmware_update::FirmwareUpdate;
-use crate::object::Access;
-use crate::path::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId};
+use super::firmware_values::UpdateState;
+use crate::object;
+use crate::path::{InstanceId, ObjectId, Path, ResourceId};
 use crate::value::{Instance, Node, Resource, Value};
 
-/// The objects that a server may see, and what it may do with their resources. This is the client's own
-/// copy of the standard on purpose: a mistake in the server's shows when the two meet.
-const OBJECTS: [(u16, &[(u16, Access)]); 4] = {
-    use Access::{Execute, Read, ReadWrite, Write};
-    [
-        (
-            1,
-            &[
-                (0, Read),
-                (1, ReadWrite),
-                (2, ReadWrite),
-                (3, ReadWrite),
-                (4, Execute),
-                (5, ReadWrite),
-                (6, ReadWrite),
-                (7, ReadWrite),
-                (8, Execute),
-            ],
-        ),
-        (
-            3,
-            &[
-                (0, Read),
-                (1, Read),
-                (2, Read),
-                (3, Read),
-                (4, Execute),
-                (6, Read),
-                (7, Read),
-                (8, Read),
-                (11, Read),
-                (12, Execute),
-                (14, ReadWrite),
-                (15, ReadWrite),
-                (16, Read),
-            ],
-        ),
-        (
-            4,
-            &[
-                (0, Read),
-                (1, Read),
-                (2, Read),
-                (3, Read),
-                (4, Read),
-                (7, Read),
-                (8, Read),
-                (9, Read),
-                (10, Read),
-                (11, Read),
-            ],
-        ),
-        (
-            5,
-            &[
-                (0, Write),
-                (1, ReadWrite),
-                (2, Execute),
-                (3, Read),
-                (5, Read),
-                (6, Read),
-                (7, Read),
-                (8, Read),
-                (9, Read),
-            ],
-        ),
-    ]
-};
-
-/// The numbers of the objects that are registered.
-pub(super) fn object_numbers() -> impl Iterator<Item = u16> {
-    OBJECTS.iter().map(|(object, _)| *object)
-}
-
-/// The resources of an object, 4.04 if there is none, 4.01 for Security.
-pub(super) fn resources_of(object: ObjectId) -> Result<&'static [(u16, Access)], Code> {
-    if object == crate::object::SECURITY {
-        return Err(Code::UNAUTHORIZED);
-    }
-    let found = OBJECTS.iter().find(|(number, _)| *number == object.0);
-    found.map(|(_, resources)| *resources).ok_or(Code::NOT_FOUND)
-}
-
-/// What may be done with the resource that a path names or lies in; 4.04 if there is none.
-pub(super) fn access_of(path: Path) -> Result<Access, Code> {
-    let resources = resources_of(path.object_id().ok_or(Code::METHOD_NOT_ALLOWED)?)?;
-    if path.instance_id().is_some_and(|instance| instance != InstanceId(0)) {
-        return Err(Code::NOT_FOUND);
-    }
-    let resource = path.resource_id().ok_or(Code::METHOD_NOT_ALLOWED)?;
-    let found = resources.iter().find(|(number, _)| *number == resource.0);
-    found.map(|(_, access)| *access).ok_or(Code::NOT_FOUND)
-}
-
-/// Object 1, instance 0.
-#[derive(Debug)]
-pub(super) struct ServerObject {
-    pub(super) short_server_id: u16,
-    pub(super) lifetime: u32,
-    pub(super) periods: Periods,
-    pub(super) disable_timeout: u32,
-    pub(super) storing: bool,
-    pub(super) binding: String,
-}
-
-/// `/1/0/5` unless written (OMA 1.xml).
-const DEFAULT_DISABLE_TIMEOUT: u32 = 86_400;
-
-impl ServerObject {
-    pub(super) fn new(account: Option<&ServerAccount>) -> Self {
-        Self {
-            short_server_id: account.map_or(0, |account| account.short_server_id),
-            lifetime: account.map_or(0, |account| account.lifetime),
-            periods: Periods::default(),
-            disable_timeout: DEFAULT_DISABLE_TIMEOUT,
-            storing: false,
-            binding: "U".into(),
-        }
-    }
-
-    /// What a Write that replaces the instance takes away.
-    pub(super) fn clear_optional(&mut self) {
-        self.periods = Periods::default();
-        self.disable_timeout = DEFAULT_DISABLE_TIMEOUT;
-    }
-
-    fn read(&self, resource: u16) -> Option<Resource> {
-        Some(match resource {
-            0 => number(self.short_server_id),
-            1 => number(self.lifetime),
-            2 => number(self.periods.minimum?),
-            3 => number(self.periods.maximum?),
-            5 => number(self.disable_timeout),
-            6 => Resource::Single(Value::Boolean(self.storing)),
-            7 => text(&self.binding),
-            _ => return None,
-        })
-    }
-}
-
-impl Device {
-    fn read(&self, resource: u16, version: &str, binding: &str) -> Option<Resource> {
-        Some(match resource {
-            0 => text(&self.manufacturer),
-            1 => text(&self.model),
-            2 => text(&self.serial),
-            3 => text(version),
-            6 => numbers(self.voltages.iter().map(|_| INTERNAL_BATTERY)),
-            7 => numbers(self.voltages.iter().copied()),
-            8 => numbers(self.currents.iter().copied()),
-            // Instance 0 with 0 says that there is no error (OMA 3.xml).
-            11 => numbers([0]),
-            14 => text(&self.utc_offset),
-            15 => text(&self.timezone),
-            16 => text(binding),
-            _ => return None,
-        })
-    }
-}
-
-/// `/3/0/6` (OMA 3.xml).
-const INTERNAL_BATTERY: i64 = 1;
-
-impl Radio {
-    fn read(&self, resource: u16) -> Option<Resource> {
-        Some(match resource {
-            0 => number(self.bearer),
-            1 => numbers([i64::from(self.bearer)]),
-            2 => number(self.signal_strength),
-            3 => number(self.link_quality),
-            4 => texts(&self.addresses),
-            7 => texts(&self.access_points),
-            8 => number(self.cell),
-            9 => number(self.network_code),
-            10 => number(self.country_code),
-            11 => number(self.noise_ratio),
-            _ => return None,
-        })
-    }
-}
-
-impl<F: FirmwareStore> FirmwareUpdate<F> {
-    fn read(&self, resource: u16) -> Option<Resource> {
-        Some(match resource {
-            1 => text(self.uri()),
-            3 => number(self.state() as u8),
-            5 => number(self.result() as u8),
-            6 => text(&self.package()?.name),
-            7 => text(&self.package()?.version),
-            8 => numbers(self.schemes().iter().map(|scheme| scheme.protocol().into())),
-            9 => number(self.method() as u8),
-            _ => return None,
-        })
-    }
-}
-
-/// Everything that can be read, seen together.
+/// The objects of a client as one server sees them.
 pub(super) struct Objects<'a, F> {
-    pub(super) server: &'a ServerObject,
-    pub(super) device: &'a Device,
-    pub(super) radio: &'a Radio,
+    pub(super) config: &'a Config,
+    pub(super) data: &'a Data,
     pub(super) firmware: &'a FirmwareUpdate<F>,
+    /// The state of object 5 that counts, if it is not the real one.
+    pub(super) shown_state: Option<UpdateState>,
+    /// `/3/0/13`, in seconds since 1970-01-01T00:00:00Z.
+    pub(super) time: i64,
+    /// The only instance of object 1 that this server may see; `None`: the bootstrap server sees all.
+    pub(super) own_server: Option<InstanceId>,
 }
 
 impl<F: FirmwareStore> Objects<'_, F> {
+    /// An object that this server may use; 4.01 for Security, 4.04 for those that are not there.
+    pub(super) fn object(&self, object: ObjectId) -> Result<&'static ObjectType, Code> {
+        if object == object::SECURITY && self.own_server.is_some() {
+            return Err(Code::UNAUTHORIZED);
+        }
+        let here = self.config.has_object(object);
+        object_type(object).filter(|_| here).ok_or(Code::NOT_FOUND)
+    }
+
+    /// The instances of an object that this server may see.
+    pub(super) fn instances(&self, object: ObjectId) -> Vec<InstanceId> {
+        if object == object::FIRMWARE {
+            return vec![InstanceId(0)];
+        }
+        let seen = |id: &InstanceId| object != object::SERVER || self.own_server.is_none_or(|own| own == *id);
+        self.data.instances_of(object).map(|(id, _)| id).filter(seen).collect()
+    }
+
+    /// Whether there is such an instance; the error says why not.
+    pub(super) fn has_instance(&self, object: ObjectId, instance: InstanceId) -> Result<(), Code> {
+        self.object(object)?;
+        self.instances(object).contains(&instance).then_some(()).ok_or(Code::NOT_FOUND)
+    }
+
+    /// What may be done with the resource that a path names or lies in.
+    pub(super) fn resource_type(&self, path: Path) -> Result<&'static ResourceType, Code> {
+        let object = path.object_id().ok_or(Code::METHOD_NOT_ALLOWED)?;
+        let found = self.object(object)?;
+        let instance = path.instance_id().ok_or(Code::METHOD_NOT_ALLOWED)?;
+        self.has_instance(object, instance)?;
+        let resource = path.resource_id().ok_or(Code::METHOD_NOT_ALLOWED)?;
+        found.resource(resource).ok_or(Code::NOT_FOUND)
+    }
+
     /// What a path names, or the code that says why it cannot be read.
     pub(super) fn read(&self, path: Path) -> Result<Node, Code> {
-        let object = path.object_id().ok_or(Code::METHOD_NOT_ALLOWED)?;
-        let instance = || Ok(self.instance(object, resources_of(object)?));
         match path {
             Path::Root => Err(Code::METHOD_NOT_ALLOWED),
-            Path::Object(_) => Ok(Node::Object(BTreeMap::from([(InstanceId(0), instance()?)]))),
-            Path::Instance(_, InstanceId(0)) => Ok(Node::Instance(instance()?)),
-            Path::Instance(..) => resources_of(object).and(Err(Code::NOT_FOUND)),
-            Path::Resource(.., resource) => Ok(Node::Resource(self.readable(path, resource)?)),
-            Path::ResourceInstance(_, _, resource, value) => match self.readable(path, resource)? {
+            Path::Object(object) => {
+                let found = self.object(object)?;
+                let instances = self.instances(object).into_iter();
+                Ok(Node::Object(instances.map(|id| (id, self.instance(found, id))).collect()))
+            }
+            Path::Instance(object, instance) => {
+                self.has_instance(object, instance)?;
+                Ok(Node::Instance(self.instance(self.object(object)?, instance)))
+            }
+            Path::Resource(..) => Ok(Node::Resource(self.readable(path)?)),
+            Path::ResourceInstance(.., value) => match self.readable(path)? {
                 Resource::Multiple(mut values) => {
                     values.remove(&value).map(Node::Value).ok_or(Code::NOT_FOUND)
                 }
@@ -238,60 +87,94 @@ impl<F: FirmwareStore> Objects<'_, F> {
         }
     }
 
-    fn readable(&self, path: Path, resource: ResourceId) -> Result<Resource, Code> {
-        if !access_of(path)?.is_readable() {
+    fn readable(&self, path: Path) -> Result<Resource, Code> {
+        let found = self.resource_type(path)?;
+        if !self.may_read(found) {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
-        let object = path.object_id().ok_or(Code::NOT_FOUND)?;
-        self.resource(object, resource.0).ok_or(Code::NOT_FOUND)
+        let (object, instance) = path.object_id().zip(path.instance_id()).ok_or(Code::NOT_FOUND)?;
+        self.resource(object, instance, found.id).ok_or(Code::NOT_FOUND)
     }
 
-    fn instance(&self, object: ObjectId, resources: &[(u16, Access)]) -> Instance {
-        let readable = resources.iter().filter(|(_, access)| access.is_readable());
-        let present = readable.filter_map(|(id, _)| Some((ResourceId(*id), self.resource(object, *id)?)));
+    fn may_read(&self, resource: &ResourceType) -> bool {
+        resource.access.is_readable()
+    }
+
+    fn instance(&self, object: &ObjectType, instance: InstanceId) -> Instance {
+        let readable = object.resources.iter().filter(|found| self.may_read(found));
+        let present =
+            readable.filter_map(|found| Some((found.id, self.resource(object.id, instance, found.id)?)));
         present.collect()
     }
 
-    fn resource(&self, object: ObjectId, resource: u16) -> Option<Resource> {
-        match object {
-            crate::object::SERVER => self.server.read(resource),
-            crate::object::DEVICE => {
-                self.device.read(resource, &self.firmware.running_version(), &self.server.binding)
+    /// The value of a resource, whoever may read it.
+    pub(super) fn resource(
+        &self,
+        object: ObjectId,
+        instance: InstanceId,
+        resource: ResourceId,
+    ) -> Option<Resource> {
+        match (object, resource.0) {
+            (object::FIRMWARE, 3) if self.shown_state.is_some() => {
+                self.shown_state.map(|state| super::data::number(state as u8))
             }
-            crate::object::CONNECTIVITY => self.radio.read(resource),
-            crate::object::FIRMWARE => self.firmware.read(resource),
-            _ => None,
+            (object::FIRMWARE, number) => self.firmware.read(number, self.config),
+            (object::DEVICE, 3) => Some(text(&self.firmware.running_version())),
+            (object::DEVICE, 13) => Some(Resource::Single(Value::Time(self.time))),
+            (object::DEVICE, 16) => Some(text(self.config.bindings())),
+            _ => self.data.resource(object, instance, resource).cloned(),
         }
     }
 
     /// Whether a resource exists now, for Discover; those without a value do when they can be used.
-    pub(super) fn has(&self, object: ObjectId, resource: u16, access: Access) -> bool {
-        !access.is_readable() || self.resource(object, resource).is_some()
+    pub(super) fn has(&self, object: ObjectId, instance: InstanceId, resource: &ResourceType) -> bool {
+        !resource.access.is_readable() || self.resource(object, instance, resource.id).is_some()
     }
 
     /// How many values a multiple resource has.
-    pub(super) fn dimension(&self, object: ObjectId, resource: u16) -> Option<usize> {
-        match self.resource(object, resource)? {
+    pub(super) fn dimension(
+        &self,
+        object: ObjectId,
+        instance: InstanceId,
+        resource: ResourceId,
+    ) -> Option<usize> {
+        match self.resource(object, instance, resource)? {
             Resource::Multiple(values) => Some(values.len()),
             Resource::Single(_) => None,
         }
     }
+
+    /// All objects with their instances.
+    pub(super) fn all(&self) -> BTreeMap<ObjectId, Vec<InstanceId>> {
+        self.config.objects().into_iter().map(|object| (object, self.instances(object))).collect()
+    }
+
+    /// Those that are registered: Security never is (LwM2M Core 1.0.2 section 5.3.1).
+    pub(super) fn registered(&self) -> BTreeMap<ObjectId, Vec<InstanceId>> {
+        let mut objects = self.all();
+        objects.remove(&object::SECURITY);
+        objects
+    }
 }
 
-fn text(text: &str) -> Resource {
-    Resource::Single(Value::from(text))
-}
+/// Every client here has these objects.
+const ALWAYS: [u16; 5] = [0, 1, 3, 4, 5];
 
-fn number(number: impl Into<i64>) -> Resource {
-    Resource::Single(Value::Integer(number.into()))
-}
+impl Config {
+    /// The objects of the device.
+    fn objects(&self) -> BTreeSet<ObjectId> {
+        ALWAYS.map(ObjectId).into_iter().chain(self.optional_objects.iter().copied()).collect()
+    }
 
-fn numbers(numbers: impl IntoIterator<Item = i64>) -> Resource {
-    let values = (0..).map(ResourceInstanceId).zip(numbers.into_iter().map(Value::Integer));
-    Resource::Multiple(values.collect())
-}
+    pub(super) fn has_object(&self, object: ObjectId) -> bool {
+        ALWAYS.contains(&object.0) || self.optional_objects.contains(&object)
+    }
 
-fn texts(texts: &BTreeMap<u16, String>) -> Resource {
-    let values = texts.iter().map(|(id, text)| (ResourceInstanceId(*id), Value::from(text.as_str())));
-    Resource::Multiple(values.collect())
+    /// `/3/0/16`
+    pub(super) fn bindings(&self) -> &'static str {
+        match (self.version, self.queue_mode) {
+            (super::Version::V1_0, Some(_)) => "UQ",
+            _ => "U",
+        }
+    }
 }

@@ -3,10 +3,9 @@
 use core::time::Duration;
 
 use coap::{Code, Download, DownloadError, Request, RequestId, Response};
-use machine::{Credential, Instant, Link, OpenRequest, Path, SessionCommand};
+use machine::{Instant, Link, OpenRequest, Path, SessionCommand};
 
 use super::Client;
-use super::account::Access;
 use super::config::DownloadRoute;
 use super::firmware_store::{FirmwareStore, Kept};
 use super::firmware_values::UpdateResult;
@@ -79,26 +78,19 @@ impl<F: FirmwareStore> Client<F> {
         else {
             return false;
         };
-        match (pull.uri.scheme, self.credential()) {
+        match (pull.uri.scheme, self.download_credential()) {
             (Scheme::Coap, _) => {
                 pull.route = Route::Separate(Some(Link::Open(Path { socket, remote })));
                 pull.phase = Phase::Due(now);
             }
             (Scheme::Coaps, Some(credential)) => {
-                let request = self.registration.open_request();
+                let request = self.new_open_request();
                 pull.phase = Phase::Opening(request);
                 self.sessions.push_back(SessionCommand::Open { request, remote, credential });
             }
             (Scheme::Coaps, None) | (Scheme::Http | Scheme::Https, _) => return false,
         }
         true
-    }
-
-    fn credential(&self) -> Option<Credential> {
-        match self.access()? {
-            Access::Secured { credential, .. } => Some(credential.clone()),
-            Access::Open(_) => None,
-        }
     }
 
     /// When the download has something to do.
@@ -118,7 +110,7 @@ impl<F: FirmwareStore> Client<F> {
         match pull.route {
             Route::Separate(link) => link,
             Route::Registration if pull.doubted => None,
-            Route::Registration => self.registration.proven_link(),
+            Route::Registration => self.download_link(),
         }
     }
 
@@ -128,7 +120,8 @@ impl<F: FirmwareStore> Client<F> {
         let Some(pull) = self.pull.as_mut().filter(|_| due <= now) else { return };
         let mut request =
             Request::with_segments(Code::GET, pull.uri.path.iter().map(alloc::vec::Vec::as_slice));
-        for part in &pull.uri.query {
+        let drops_query = self.config.quirks.drops_query;
+        for part in pull.uri.query.iter().filter(|_| !drops_query) {
             request = request.option(coap::OptionNumber::URI_QUERY, part);
         }
         let request = pull.download.next_request(request);
@@ -220,7 +213,7 @@ impl<F: FirmwareStore> Client<F> {
         let Some(pull) = &mut self.pull else { return };
         if pull.route == Route::Registration {
             pull.doubted = true;
-            self.registration.update_now(self.server.lifetime, now);
+            self.prove_download_link(now);
         }
     }
 

@@ -93,10 +93,20 @@ pub struct Formats {
     pub answers: &'static [u16],
     /// What a Write may come in; others get 4.15.
     pub takes: &'static [u16],
-    /// What the Package `/5/0/0` may come in; others get 4.15.
-    pub package: &'static [u16],
-    /// Whether the Package may come without a format at all.
-    pub bare_package: bool,
+    /// What the Package `/5/0/0` may come in (`None`: without a format), and how it is written then; others
+    /// get 4.15.
+    pub package: &'static [(Option<u16>, PackageCoding)],
+}
+
+/// How the bytes of a Package are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PackageCoding {
+    /// As they are.
+    Raw,
+    /// In base64.
+    Base64,
+    /// As one TLV record.
+    Tlv,
 }
 
 /// How a list of objects is written.
@@ -142,8 +152,7 @@ impl Quirks {
             several: TLV,
             answers: &[TEXT, OPAQUE, CBOR, SENML_JSON, SENML_CBOR, TLV, JSON, LWM2M_CBOR],
             takes: &[TEXT, OPAQUE, CBOR, SENML_JSON, SENML_CBOR, TLV, OLD_TLV, JSON, LWM2M_CBOR],
-            package: &[OPAQUE],
-            bare_package: true,
+            package: &[(Some(OPAQUE), PackageCoding::Raw), (None, PackageCoding::Raw)],
         },
         object_list: ObjectListStyle {
             root: "</>;rt=\"oma.lwm2m\";ct=11542",
@@ -169,7 +178,11 @@ impl Quirks {
             // Item 1: SenML CBOR for an instance since 1.1, text for a single value.
             several: SENML_CBOR,
             // Item 3: text is the base64 of a package.
-            package: &[OPAQUE, TEXT],
+            package: &[
+                (Some(OPAQUE), PackageCoding::Raw),
+                (Some(TEXT), PackageCoding::Base64),
+                (None, PackageCoding::Raw),
+            ],
             ..Self::STANDARD.formats
         },
         // Item 13.
@@ -193,8 +206,7 @@ impl Quirks {
             several: LWM2M_CBOR,
             answers: &[TEXT, OPAQUE, CBOR, SENML_CBOR, LWM2M_CBOR],
             takes: &[TEXT, OPAQUE, CBOR, SENML_CBOR, LWM2M_CBOR],
-            package: &[OPAQUE],
-            bare_package: false,
+            package: &[(Some(OPAQUE), PackageCoding::Raw)],
         },
         object_list: ObjectListStyle {
             root: "</>;rt=\"oma.lwm2m\";ct=11544",
@@ -213,8 +225,7 @@ impl Quirks {
             several: TLV,
             answers: &[TEXT, OPAQUE, SENML_JSON, TLV, JSON],
             takes: &[TEXT, OPAQUE, SENML_JSON, TLV, OLD_TLV, JSON],
-            package: &[OPAQUE],
-            bare_package: false,
+            package: &[(Some(OPAQUE), PackageCoding::Raw)],
         },
         object_list: ObjectListStyle {
             root: "</>;rt=\"oma.lwm2m\";ct=110",
@@ -235,8 +246,13 @@ impl Quirks {
             several: JSON,
             answers: &[TEXT, TLV, OLD_TLV, JSON],
             takes: &[TEXT, TLV, OLD_TLV, OPAQUE],
-            package: &[TEXT, OLD_OPAQUE, OLD_TLV, TLV],
-            bare_package: true,
+            package: &[
+                (None, PackageCoding::Raw),
+                (Some(TEXT), PackageCoding::Raw),
+                (Some(OLD_OPAQUE), PackageCoding::Raw),
+                (Some(OLD_TLV), PackageCoding::Tlv),
+                (Some(TLV), PackageCoding::Tlv),
+            ],
         },
         // Item 13: no link to the root, a space after each comma.
         object_list: ObjectListStyle { root: "", separator: ", ", ..Self::STANDARD.object_list },
@@ -256,7 +272,6 @@ impl Quirks {
             answers: &[TEXT, OPAQUE, TLV, OLD_TLV, JSON],
             takes: &[TEXT, OPAQUE, TLV, OLD_TLV, JSON],
             package: &[],
-            bare_package: false,
         },
         object_list: ObjectListStyle { root: "</>;rt=oma.lwm2m", ..Self::STANDARD.object_list },
         discover: Support::Works,

@@ -14,6 +14,9 @@ use core::time::Duration;
 use coap::{Code, RequestId, Response};
 use machine::{Instant, Link, OpenRequest, Random};
 
+/// Where a registration can be updated: the segments of a path.
+pub(super) type Location = Vec<Vec<u8>>;
+
 /// What the client has to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Step {
@@ -22,9 +25,9 @@ pub(super) enum Step {
     /// POST to /rd.
     Register(Link),
     /// POST to the location.
-    Update(Link, Vec<Vec<u8>>),
+    Update(Link, Location),
     /// DELETE the location.
-    Deregister(Link, Vec<Vec<u8>>),
+    Deregister(Link, Location),
 }
 
 /// What an answer, or the lack of one, has led to.
@@ -46,8 +49,8 @@ enum State {
     Waiting { until: Instant, link: Option<Link> },
     Opening { request: OpenRequest },
     Registering { link: Link, id: Option<RequestId> },
-    Registered { link: Link, location: Vec<Vec<u8>>, update_at: Instant },
-    Updating { link: Link, location: Vec<Vec<u8>>, id: Option<RequestId> },
+    Registered { link: Link, location: Location, update_at: Instant },
+    Updating { link: Link, location: Location, id: Option<RequestId> },
     Deregistering { link: Link, id: Option<RequestId> },
     Ended,
 }
@@ -56,37 +59,63 @@ enum State {
 /// lifetime has either arrived or been given up when it ends.
 const MAX_TRANSMIT_WAIT: Duration = Duration::from_secs(93);
 
+/// Numbers for sessions that no other one of the same client has.
+#[derive(Debug)]
+pub(super) struct OpenRequests(pub(super) u32);
+
+impl OpenRequests {
+    pub(super) fn next(&mut self) -> OpenRequest {
+        let request = OpenRequest(self.0);
+        self.0 = self.0.wrapping_add(1);
+        request
+    }
+}
+
+/// When to try again, and when to give up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct RetryPlan {
+    /// The first wait; it doubles with each attempt.
+    pub(super) shortest: Duration,
+    /// Where the doubling ends.
+    pub(super) longest: Duration,
+    /// Attempts in a sequence (`/1/x/17`).
+    pub(super) attempts: u32,
+    /// Sequences, and the wait between two of them (`/1/x/20`, `/1/x/19`).
+    pub(super) sequences: u32,
+    pub(super) between_sequences: Option<Duration>,
+}
+
+impl RetryPlan {
+    /// How long to wait at most after so many failures in a row.
+    fn wait(&self, failures: u32) -> Duration {
+        let attempts = self.attempts.max(1);
+        match self.between_sequences {
+            Some(pause) if failures.is_multiple_of(attempts) => pause,
+            Some(_) => self.shortest.saturating_mul(1 << ((failures - 1) % attempts).min(16)),
+            None => self.shortest.saturating_mul(1 << (failures - 1).min(16)).min(self.longest),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Registration {
     state: State,
-    /// Plain UDP: there is never a session to open.
-    open_link: Option<Link>,
-    lifetime: u32,
+    plan: RetryPlan,
     failures: u32,
-    shortest_retry: Duration,
-    longest_retry: Duration,
-    next_request: u32,
+    /// The registration that a session which is taken up again may still have.
+    left: Option<Location>,
     /// What follows a deregistration: a pause, or the end.
     pause: Option<Duration>,
     deregister: bool,
 }
 
 impl Registration {
-    pub(super) fn new(
-        open_link: Option<Link>,
-        lifetime: u32,
-        retry: (Duration, Duration),
-        first_request: OpenRequest,
-        now: Instant,
-    ) -> Self {
+    pub(super) fn new(plan: RetryPlan, at: Instant) -> Self {
         Self {
-            state: State::Waiting { until: now, link: open_link },
-            open_link,
-            lifetime,
+            state: State::Waiting { until: at, link: None },
+            plan,
             failures: 0,
-            shortest_retry: retry.0,
-            longest_retry: retry.1,
-            next_request: first_request.0,
+            left: None,
             pause: None,
             deregister: false,
         }
@@ -112,8 +141,26 @@ impl Registration {
         }
     }
 
+    /// The link over which the server may be told something: also while an update is on its way.
+    pub(super) fn registered_link(&self) -> Option<Link> {
+        match &self.state {
+            State::Registered { link, .. } | State::Updating { link, .. } => Some(*link),
+            _ => None,
+        }
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.state == State::Ended
+    }
+
+    /// Whether nothing is under way: no session, no answer that is waited for.
+    pub(super) fn is_quiet(&self) -> bool {
+        matches!(self.state, State::Waiting { .. } | State::Registered { .. } | State::Ended)
+    }
+
+    /// Whether the plan's attempts have all been in vain.
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.failures >= self.plan.attempts.max(1).saturating_mul(self.plan.sequences.max(1))
     }
 
     /// When [`Registration::next_step`] has something to do.
@@ -126,7 +173,7 @@ impl Registration {
         }
     }
 
-    pub(super) fn next_step(&mut self, now: Instant) -> Option<Step> {
+    pub(super) fn next_step(&mut self, requests: &mut OpenRequests, now: Instant) -> Option<Step> {
         if self.due()? > now {
             return None;
         }
@@ -140,7 +187,7 @@ impl Registration {
                 Some(Step::Register(link))
             }
             State::Waiting { link: None, .. } => {
-                let request = self.open_request();
+                let request = requests.next();
                 self.state = State::Opening { request };
                 Some(Step::Open(request))
             }
@@ -160,13 +207,6 @@ impl Registration {
         }
     }
 
-    /// A number for a session of our own that no other one has.
-    pub(super) fn open_request(&mut self) -> OpenRequest {
-        let request = OpenRequest(self.next_request);
-        self.next_request = self.next_request.wrapping_add(1);
-        request
-    }
-
     /// The request of the last step is on its way.
     pub(super) fn sent(&mut self, request: RequestId) {
         match &mut self.state {
@@ -177,11 +217,18 @@ impl Registration {
         }
     }
 
-    /// A session came up. Whether it is ours.
-    pub(super) fn opened(&mut self, request: OpenRequest, link: Link, now: Instant) -> bool {
-        let ours = self.state == State::Opening { request };
+    pub(super) fn opens(&self, request: OpenRequest) -> bool {
+        self.state == State::Opening { request }
+    }
+
+    /// A session came up; `resumed` if it goes on with the keys of an earlier one. Whether it is ours.
+    pub(super) fn opened(&mut self, request: OpenRequest, link: Link, resumed: bool, now: Instant) -> bool {
+        let ours = self.opens(request);
         if ours {
-            self.state = State::Waiting { until: now, link: Some(link) };
+            self.state = match self.left.take() {
+                Some(location) if resumed => State::Registered { link, location, update_at: now },
+                _ => State::Waiting { until: now, link: Some(link) },
+            };
         }
         ours
     }
@@ -193,7 +240,7 @@ impl Registration {
         now: Instant,
         random: &mut Random,
     ) -> Option<Duration> {
-        (self.state == State::Opening { request }).then(|| self.wait(None, now, random))
+        self.opens(request).then(|| self.wait(None, now, random))
     }
 
     /// A session ended. Whether it was ours; then a new one is opened at once.
@@ -209,7 +256,16 @@ impl Registration {
         ours
     }
 
-    fn awaits(&self, request: RequestId) -> bool {
+    /// Leaves the session for a new one, on which the registration may be found again. The old link.
+    pub(super) fn renew_session(&mut self, now: Instant) -> Option<Link> {
+        let State::Registered { link, location, .. } = &mut self.state else { return None };
+        let link = *link;
+        self.left = Some(core::mem::take(location));
+        self.state = State::Waiting { until: now, link: None };
+        Some(link)
+    }
+
+    pub(super) fn awaits(&self, request: RequestId) -> bool {
         match &self.state {
             State::Registering { id, .. } | State::Updating { id, .. } | State::Deregistering { id, .. } => {
                 *id == Some(request)
@@ -218,11 +274,13 @@ impl Registration {
         }
     }
 
-    /// An answer came. What it leads to, if it is to a request of ours.
+    /// An answer came. What it leads to, if it is to a request of ours; `update_after` is how long the
+    /// registration may be left alone.
     pub(super) fn answered(
         &mut self,
         id: RequestId,
         response: &Response,
+        update_after: Option<Duration>,
         now: Instant,
         random: &mut Random,
     ) -> Option<Outcome> {
@@ -233,12 +291,12 @@ impl Registration {
         Some(match core::mem::replace(&mut self.state, State::Ended) {
             State::Registering { link, .. } if code == Code::CREATED => {
                 let location = response.options.location_path().map(<[u8]>::to_vec).collect();
-                self.registered(link, location, now);
+                self.registered(link, location, update_after, now);
                 Outcome::Registered
             }
             State::Registering { link, .. } => Outcome::Refused(code, self.wait(Some(link), now, random)),
             State::Updating { link, location, .. } if code == Code::CHANGED => {
-                self.registered(link, location, now);
+                self.registered(link, location, update_after, now);
                 Outcome::Updated
             }
             State::Updating { link, .. } => {
@@ -268,12 +326,11 @@ impl Registration {
             return Some((link, Outcome::Deregistered));
         }
         // The session may be dead on the other side: only a new handshake can tell.
-        Some((link, Outcome::Silence(self.wait(self.open_link, now, random))))
+        Some((link, Outcome::Silence(self.wait(None, now, random))))
     }
 
-    /// The server was told another lifetime, or the link shall prove itself: update now.
-    pub(super) fn update_now(&mut self, lifetime: u32, now: Instant) {
-        self.lifetime = lifetime;
+    /// The server shall be told something, or the link shall prove itself: update now.
+    pub(super) fn update_now(&mut self, now: Instant) {
         if let State::Registered { update_at, .. } = &mut self.state {
             *update_at = now;
         }
@@ -283,6 +340,13 @@ impl Registration {
     pub(super) fn hurry(&mut self, now: Instant) {
         if let State::Waiting { until, .. } = &mut self.state {
             *until = now;
+        }
+    }
+
+    /// Register anew on the session that is there, as if the server had forgotten us.
+    pub(super) fn register_anew(&mut self, now: Instant) {
+        if let State::Registered { link, .. } = &self.state {
+            self.state = State::Waiting { until: now, link: Some(*link) };
         }
     }
 
@@ -298,21 +362,20 @@ impl Registration {
     fn after_deregister(&mut self, now: Instant) -> State {
         self.deregister = false;
         match self.pause.take() {
-            Some(pause) => State::Waiting { until: now + pause, link: self.open_link },
+            Some(pause) => State::Waiting { until: now + pause, link: None },
             None => State::Ended,
         }
     }
 
-    fn registered(&mut self, link: Link, location: Vec<Vec<u8>>, now: Instant) {
+    fn registered(&mut self, link: Link, location: Location, update_after: Option<Duration>, now: Instant) {
         self.failures = 0;
-        let update_at = update_after(self.lifetime).map_or(Instant::FAR_FUTURE, |wait| now + wait);
+        let update_at = update_after.map_or(Instant::FAR_FUTURE, |wait| now + wait);
         self.state = State::Registered { link, location, update_at };
     }
 
     fn wait(&mut self, link: Option<Link>, now: Instant, random: &mut Random) -> Duration {
-        let doublings = self.failures.min(16);
-        self.failures += 1;
-        let longest = self.shortest_retry.saturating_mul(1 << doublings).min(self.longest_retry);
+        self.failures = self.failures.saturating_add(1);
+        let longest = self.plan.wait(self.failures);
         let wait = random.duration(longest / 2, longest);
         self.state = State::Waiting { until: now + wait, link };
         wait
@@ -320,7 +383,7 @@ impl Registration {
 }
 
 /// When to update a registration of this many seconds; 0 never ends.
-fn update_after(lifetime: u32) -> Option<Duration> {
+pub(super) fn update_after(lifetime: u32) -> Option<Duration> {
     let lifetime = Duration::from_secs(lifetime.into());
     let early = lifetime.checked_sub(MAX_TRANSMIT_WAIT).filter(|early| *early > lifetime / 2);
     (!lifetime.is_zero()).then(|| early.unwrap_or(lifetime / 2))

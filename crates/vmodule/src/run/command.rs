@@ -262,7 +262,7 @@ impl Watcher {
             Event::PowerLost if !self.power_returns => Some(Ending::PowerLost),
             Event::BootFailed(_) => Some(Ending::NothingBootable),
             Event::Stopped => Some(Ending::Stopped),
-            Event::Client(client::Event::Registered) => {
+            Event::Client(client::Event::Registered { .. }) => {
                 self.vain = 0;
                 None
             }

@@ -102,31 +102,65 @@ fn line_of(event: &Event) -> Line {
 fn client_line(event: &client::Event) -> Line {
     use client::Event as Client;
     match event {
-        Client::Registered => line("registered", "registered", json!({})),
-        Client::RegistrationUpdated => line("registration-updated", "registration updated", json!({})),
-        Client::RegistrationForgotten(code) => {
-            let text = format!("the server has forgotten the registration ({code}); registering again");
-            line("registration-forgotten", text, json!({ "code": code.to_string() }))
+        Client::Registered { server } => {
+            line("registered", format!("registered at server {server}"), json!({ "server": server }))
         }
-        Client::RegistrationRefused { code, retry } => {
-            let text = format!("registration refused ({code}); next attempt in {} s", retry.as_secs());
-            let fields = json!({ "code": code.to_string(), "retry_seconds": retry.as_secs() });
+        Client::RegistrationUpdated { server } => {
+            let text = format!("registration at server {server} updated");
+            line("registration-updated", text, json!({ "server": server }))
+        }
+        Client::RegistrationForgotten { server, code } => {
+            let text = format!("server {server} has forgotten the registration ({code}); registering again");
+            line("registration-forgotten", text, json!({ "server": server, "code": code.to_string() }))
+        }
+        Client::RegistrationRefused { server, code, retry } => {
+            let text = format!(
+                "registration refused by server {server} ({code}); next attempt in {} s",
+                retry.as_secs()
+            );
+            let fields = json!({
+                "server": server, "code": code.to_string(), "retry_seconds": retry.as_secs()
+            });
             line("registration-refused", text, fields)
         }
-        Client::ServerSilent { retry } => {
-            let text = format!("the server does not answer; next attempt in {} s", retry.as_secs());
-            line("server-silent", text, json!({ "retry_seconds": retry.as_secs() }))
+        Client::ServerSilent { server, retry } => {
+            let text = format!("server {server} does not answer; next attempt in {} s", retry.as_secs());
+            line("server-silent", text, json!({ "server": server, "retry_seconds": retry.as_secs() }))
         }
-        Client::SessionFailed { end, retry } => {
+        Client::SessionFailed { server, end, retry } => {
             let cause = end_text(*end);
-            let text = format!("no DTLS session: {cause}; next attempt in {} s", retry.as_secs());
-            line("session-failed", text, json!({ "cause": cause, "retry_seconds": retry.as_secs() }))
+            let text = format!(
+                "no DTLS session with {}: {cause}; next attempt in {} s",
+                server_text(*server),
+                retry.as_secs()
+            );
+            let fields = json!({ "server": server, "cause": cause, "retry_seconds": retry.as_secs() });
+            line("session-failed", text, fields)
         }
-        Client::SessionEnded(end) => {
+        Client::SessionEnded { server, end } => {
             let cause = end_text(*end);
-            line("session-ended", format!("DTLS session ended: {cause}"), json!({ "cause": cause }))
+            let text = format!("DTLS session with {} ended: {cause}", server_text(*server));
+            line("session-ended", text, json!({ "server": server, "cause": cause }))
         }
-        Client::Deregistered => line("deregistered", "deregistered", json!({})),
+        Client::Deregistered { server } => {
+            line("deregistered", format!("deregistered at server {server}"), json!({ "server": server }))
+        }
+        Client::Sent { server, answer } => {
+            let answer = answer.map(|code| code.to_string());
+            let text = format!("sent to server {server}: {}", answer.as_deref().unwrap_or("no answer"));
+            line("sent", text, json!({ "server": server, "answer": answer }))
+        }
+        Client::Asleep => line("asleep", "asleep", json!({})),
+        Client::Awake => line("awake", "awake", json!({})),
+        Client::AddressWanted { host } => {
+            line("address-wanted", format!("looking for the address of {host}"), json!({ "host": host }))
+        }
+        Client::BootstrapWanted { .. }
+        | Client::BootstrapBegun
+        | Client::BootstrapRefused { .. }
+        | Client::BootstrapSilent { .. }
+        | Client::BootstrapInconsistent(_)
+        | Client::Bootstrapped { .. } => bootstrap_line(event),
         Client::Firmware { state, result } => firmware_line(*state, *result),
         Client::Progress { bytes, total } => {
             let text = total.map_or_else(
@@ -144,6 +178,39 @@ fn client_line(event: &client::Event) -> Line {
         Client::RebootWanted(_) => line("reboot-wanted", "about to reboot", json!({})),
         Client::PowerLost => line("power-lost", "power lost", json!({})),
     }
+}
+
+fn bootstrap_line(event: &client::Event) -> Line {
+    use client::Event as Client;
+    match event {
+        Client::BootstrapWanted { wait } => {
+            let text = format!("asking the bootstrap server in {} s", wait.as_secs());
+            line("bootstrap-wanted", text, json!({ "wait_seconds": wait.as_secs() }))
+        }
+        Client::BootstrapRefused { code, retry } => {
+            let text = format!("bootstrap refused ({code}); next attempt in {} s", retry.as_secs());
+            let fields = json!({ "code": code.to_string(), "retry_seconds": retry.as_secs() });
+            line("bootstrap-refused", text, fields)
+        }
+        Client::BootstrapSilent { retry } => {
+            let text = format!("the bootstrap server does not answer; next attempt in {} s", retry.as_secs());
+            line("bootstrap-silent", text, json!({ "retry_seconds": retry.as_secs() }))
+        }
+        Client::BootstrapInconsistent(cause) => {
+            let cause = cause.to_string();
+            let text = format!("the bootstrap does not fit together: {cause}");
+            line("bootstrap-inconsistent", text, json!({ "cause": cause }))
+        }
+        Client::Bootstrapped { servers } => {
+            let text = format!("bootstrapped with {} servers: {servers:?}", servers.len());
+            line("bootstrapped", text, json!({ "servers": servers }))
+        }
+        _ => line("bootstrap-begun", "the bootstrap server writes", json!({})),
+    }
+}
+
+fn server_text(server: Option<u16>) -> String {
+    server.map_or_else(|| "the bootstrap server".into(), |server| format!("server {server}"))
 }
 
 fn firmware_line(state: UpdateState, result: UpdateResult) -> Line {

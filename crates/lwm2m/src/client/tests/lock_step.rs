@@ -33,7 +33,7 @@ fn registers_reads_and_updates_byte_for_byte() {
     let mut created = [&[0x60 | (identity.len() as u8 - 2), 0x41][..], &identity].concat();
     created.extend(b"\x82rd\x017");
     client.handle_input(open_link(), &created, Instant::from_secs(1));
-    assert_eq!(client.poll_event(), Some(Event::Registered));
+    assert_eq!(client.poll_event(), Some(Event::Registered { server: 1 }));
 
     // GET /3/0/3, message id 0x1234, token 0x4A: piggy-backed 2.05, text.
     client.handle_input(open_link(), b"\x41\x01\x12\x34\x4A\xB13\x010\x013", Instant::from_secs(2));

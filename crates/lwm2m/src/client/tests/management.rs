@@ -108,8 +108,8 @@ fn ets_260_discover_lists_what_is_there_with_its_attributes() {
     let list = pair.ask(Request::get("/3").accept(ContentFormat::LINK_FORMAT));
     assert_eq!(
         text(&list),
-        "</3>,</3/0>,</3/0/0>,</3/0/1>,</3/0/2>,</3/0/3>,</3/0/4>,</3/0/6>;dim=1,\
-         </3/0/7>;dim=1;pmin=10;pmax=60,</3/0/8>;dim=1,</3/0/11>;dim=1,</3/0/12>,</3/0/14>,</3/0/15>,</3/0/16>"
+        "</3>,</3/0>,</3/0/0>,</3/0/1>,</3/0/2>,</3/0/3>,</3/0/4>,</3/0/5>,</3/0/6>;dim=1,\
+         </3/0/7>;dim=1;pmin=10;pmax=60,</3/0/8>;dim=1,</3/0/11>;dim=1,</3/0/12>,</3/0/13>,</3/0/14>,</3/0/15>,</3/0/16>"
     );
     let list = pair.ask(Request::get("/3/0/7").accept(ContentFormat::LINK_FORMAT));
     assert_eq!(text(&list), "</3/0/7>;dim=1;pmin=10;pmax=60");

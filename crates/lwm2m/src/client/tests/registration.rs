@@ -14,7 +14,7 @@ fn an_update_refused_leads_to_a_registration_at_once() {
     pair.pass(Duration::from_secs(207));
     let update = pair.answer(Response::new(Code::NOT_FOUND));
     assert_eq!(update.options.path_string(), "/rd/7");
-    assert!(pair.events.contains(&Event::RegistrationForgotten(Code::NOT_FOUND)));
+    assert!(pair.events.contains(&Event::RegistrationForgotten { server: 1, code: Code::NOT_FOUND }));
     pair.accept_registration();
 }
 
@@ -35,7 +35,7 @@ fn refusals_are_followed_by_growing_waits_with_chance_in_them() {
     let mut longest = Duration::from_secs(5);
     for _ in 0..10 {
         pair.answer(Response::new(Code::FORBIDDEN));
-        let Some(Event::RegistrationRefused { code, retry }) = pair.events.pop() else { panic!() };
+        let Some(Event::RegistrationRefused { code, retry, .. }) = pair.events.pop() else { panic!() };
         assert_eq!(code, Code::FORBIDDEN);
         assert!(retry >= longest / 2 && retry <= longest, "{retry:?}");
         pair.pass(retry);
@@ -73,7 +73,7 @@ fn a_session_that_ends_is_opened_again() {
     let end = machine::SessionEnd::ClosedByPeer;
     pair.client.handle_session(SessionEvent::Down { link: pair.link, end }, pair.now);
     pair.pass(Duration::from_secs(1));
-    assert!(pair.events.contains(&Event::SessionEnded(end)));
+    assert!(pair.events.contains(&Event::SessionEnded { server: Some(1), end }));
     pair.session_up(SessionId(2));
     pair.accept_registration();
 }
@@ -122,7 +122,7 @@ fn the_update_trigger_updates() {
     pair.pass(Duration::ZERO);
     let update = pair.answer(Response::new(Code::CHANGED));
     assert_eq!(update.options.path_string(), "/rd/7");
-    assert!(pair.events.contains(&Event::RegistrationUpdated));
+    assert!(pair.events.contains(&Event::RegistrationUpdated { server: 1 }));
 }
 
 #[test]

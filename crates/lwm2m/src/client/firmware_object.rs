@@ -1,0 +1,85 @@
+//! Object 5 as a server sees it: from its table to the state machine.
+
+use coap::Code;
+use machine::Instant;
+
+use super::Client;
+use super::config::Config;
+use super::data::{number, numbers, text};
+use super::event::{Event, RebootReason};
+use super::firmware_store::FirmwareStore;
+use super::firmware_update::{FirmwareUpdate, Part, Refusal, UriWritten};
+use super::firmware_values::UpdateState;
+use crate::value::{Resource, Value};
+
+impl<F: FirmwareStore> FirmwareUpdate<F> {
+    /// The value of a resource, if it has one now.
+    pub(super) fn read(&self, resource: u16, config: &Config) -> Option<Resource> {
+        let old_draft = config.quirks.method_in_resource_8;
+        Some(match resource {
+            1 => text(self.uri()),
+            3 => number(self.state() as u8),
+            5 => number(self.result() as u8),
+            6 => text(&self.package()?.name),
+            7 => text(&self.package()?.version),
+            8 if old_draft => number(self.method() as u8),
+            8 => numbers(self.schemes().iter().map(|scheme| scheme.protocol().into())),
+            9 if !old_draft => number(self.method() as u8),
+            _ => return None,
+        })
+    }
+}
+
+impl<F: FirmwareStore> Client<F> {
+    pub(super) fn write_firmware(&mut self, resource: u16, value: &Value, now: Instant) -> Result<(), Code> {
+        match resource {
+            0 => {
+                let bytes = value.as_bytes().ok_or(Code::BAD_REQUEST)?;
+                let part = Part { offset: 0, bytes, last: true, total: Some(bytes.len() as u64) };
+                self.update.write_package(part, now).map_err(code)
+            }
+            1 => self.write_uri(value.as_text().ok_or(Code::BAD_REQUEST)?, now),
+            _ => Err(Code::METHOD_NOT_ALLOWED),
+        }
+    }
+
+    fn write_uri(&mut self, uri: &str, now: Instant) -> Result<(), Code> {
+        match self.update.write_uri(uri).map_err(code)? {
+            UriWritten::Download(uri, kept) => self.start_pull(uri, &kept, now),
+            UriWritten::Reset => self.drop_pull(now),
+            UriWritten::Unusable => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn execute_firmware(&mut self, _resource: u16, _argument: &[u8]) -> Result<(), Code> {
+        if self.gate.is_enabled() {
+            return self.announce_update();
+        }
+        self.update.execute().map_err(code)?;
+        if self.update.state() == UpdateState::Updating {
+            self.events.push_back(Event::RebootWanted(RebootReason::Update));
+        }
+        Ok(())
+    }
+
+    /// The update begins once the server has acknowledged the state; without an observation it never does.
+    fn announce_update(&mut self) -> Result<(), Code> {
+        if self.update.state() != UpdateState::Downloaded || self.gate.is_held() {
+            return Err(Code::BAD_REQUEST);
+        }
+        if self.state_is_observed() {
+            self.gate.hold_update();
+        }
+        Ok(())
+    }
+}
+
+pub(super) const fn code(refusal: Refusal) -> Code {
+    match refusal {
+        Refusal::NotAllowed => Code::METHOD_NOT_ALLOWED,
+        Refusal::Busy => Code::BAD_REQUEST,
+        Refusal::Incomplete => Code::REQUEST_ENTITY_INCOMPLETE,
+        Refusal::NotStored => Code::INTERNAL_SERVER_ERROR,
+    }
+}
