@@ -1,14 +1,12 @@
 //! Values by path: what composite operations and Send carry, and how they become a [`Node`].
 
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use super::{DecodeError, EncodeError};
 use crate::model::ObjectModel;
-use crate::path::Path;
+use crate::path::{InstanceId, Path};
 use crate::value::{Instance, Node, Resource, Value};
-
-/// How many records one payload may have.
-pub const MOST_RECORDS: usize = 8_192;
 
 /// SenML's border between relative and absolute times, 2^28 seconds (RFC 8428 section 4.5.3).
 const FIRST_ABSOLUTE_SECOND: f64 = 268_435_456.0;
@@ -93,6 +91,90 @@ fn of_resource(path: Path, resource: &Resource, records: &mut Vec<Record>) {
 /// A record lies outside of `path`, there is none for a resource, or a resource has both a value and
 /// numbered values.
 pub fn node_of(path: Path, records: &[Record], model: &ObjectModel) -> Result<Node, DecodeError> {
-    let _ = (records, model);
-    Err(DecodeError::NotThere(path))
+    node_from(path, records.iter().cloned(), model)
 }
+
+/// [`node_of`] from records that nobody else needs.
+pub(super) fn node_from(
+    path: Path,
+    records: impl IntoIterator<Item = Record>,
+    model: &ObjectModel,
+) -> Result<Node, DecodeError> {
+    let mut ages = BTreeMap::new();
+    let mut places = Places::new();
+    for record in records {
+        if !path.contains(record.path) {
+            return Err(DecodeError::Outside { path: record.path, asked: path });
+        }
+        let (age, value) = (age(record.time), record.value);
+        let Some(value) = value else { continue };
+        if ages.get(&record.path).is_none_or(|known| *known <= age) {
+            ages.insert(record.path, age);
+            places.insert(record.path, Some(value));
+        }
+    }
+    node_at(path, places, model)
+}
+
+/// Larger for what is newer: no time is now, and times before 2^28 count from now.
+fn age(time: Option<f64>) -> (bool, f64) {
+    match time {
+        None => (true, 0.0),
+        Some(time) => (time < FIRST_ABSOLUTE_SECOND, time),
+    }
+}
+
+/// Values by their paths; None where there is an object, instance or multiple resource with nothing inside.
+pub(super) type Places = BTreeMap<Path, Option<Value>>;
+
+/// What lives at `path`, below which all places must lie.
+pub(super) fn node_at(path: Path, places: Places, model: &ObjectModel) -> Result<Node, DecodeError> {
+    let mut instances: BTreeMap<InstanceId, Instance> = BTreeMap::new();
+    for (place, value) in places {
+        if let Some(id) = place.instance_id() {
+            put(instances.entry(id).or_default(), place, value)?;
+        }
+    }
+    let mut resources = path.instance_id().and_then(|id| instances.remove(&id)).unwrap_or_default();
+    let missing = DecodeError::NotThere(path);
+    match path {
+        Path::Root => Err(missing),
+        Path::Object(_) => Ok(Node::Object(instances)),
+        Path::Instance(..) => Ok(Node::Instance(resources)),
+        Path::Resource(.., id) => match resources.remove(&id) {
+            Some(resource) => Ok(Node::Resource(resource)),
+            None if model.resource_at(path).is_some_and(|definition| definition.multiple) => {
+                Ok(Node::Resource(Resource::Multiple(BTreeMap::new())))
+            }
+            None => Err(missing),
+        },
+        Path::ResourceInstance(.., resource, id) => match resources.remove(&resource) {
+            Some(Resource::Multiple(mut values)) => values.remove(&id).map(Node::Value).ok_or(missing),
+            _ => Err(missing),
+        },
+    }
+}
+
+/// Puts what is at a place into the instance that it belongs to.
+fn put(instance: &mut Instance, place: Path, value: Option<Value>) -> Result<(), DecodeError> {
+    match (place, value) {
+        (Path::Resource(.., id), Some(value)) => {
+            let before = instance.insert(id, Resource::Single(value));
+            return before.map_or(Ok(()), |_| Err(DecodeError::Conflict(place)));
+        }
+        (Path::Resource(.., id), None) => {
+            instance.entry(id).or_insert_with(|| Resource::Multiple(BTreeMap::new()));
+        }
+        (Path::ResourceInstance(.., resource, id), Some(value)) => {
+            match instance.entry(resource).or_insert_with(|| Resource::Multiple(BTreeMap::new())) {
+                Resource::Multiple(values) => drop(values.insert(id, value)),
+                Resource::Single(_) => return Err(DecodeError::Conflict(place)),
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

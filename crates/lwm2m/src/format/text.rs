@@ -3,9 +3,9 @@
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use super::{DecodeError, utf8};
+use super::{DecodeError, base64, scalar, utf8};
 use crate::model::ObjectModel;
-use crate::path::{InstanceId, ObjectId, Path};
+use crate::path::Path;
 use crate::value::{Kind, Value};
 
 /// Reads a value of the type that the object model gives `path`; a string where it gives none.
@@ -27,12 +27,10 @@ pub fn decode(path: Path, payload: &[u8], model: &ObjectModel) -> Result<Value, 
             "1" | "true" => Value::Boolean(true),
             _ => return Err(wrong),
         },
-        Kind::Opaque => Value::Opaque(from_base64(trimmed.as_bytes()).ok_or(wrong)?),
+        Kind::Opaque => Value::Opaque(base64::decode(trimmed.as_bytes()).ok_or(wrong)?),
         Kind::ObjectLink => {
-            let (object, instance) = trimmed.split_once(':').ok_or_else(|| wrong.clone())?;
-            let object = object.parse().map_err(|_| wrong.clone())?;
-            let instance = instance.parse().map_err(|_| wrong)?;
-            Value::ObjectLink(ObjectId(object), InstanceId(instance))
+            let (object, instance) = scalar::link(trimmed).ok_or(wrong)?;
+            Value::ObjectLink(object, instance)
         }
     })
 }
@@ -40,47 +38,15 @@ pub fn decode(path: Path, payload: &[u8], model: &ObjectModel) -> Result<Value, 
 /// Appends the value's text; opaque bytes as base64.
 pub fn encode(value: &Value, out: &mut Vec<u8>) {
     match value {
-        Value::Opaque(bytes) => to_base64(bytes, out),
+        Value::Opaque(bytes) => base64::encode(bytes, out),
         other => out.extend_from_slice(other.to_string().as_bytes()),
     }
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/// RFC 4648 section 4, with padding.
-fn to_base64(bytes: &[u8], out: &mut Vec<u8>) {
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 3];
-        group[..chunk.len()].copy_from_slice(chunk);
-        let bits = u32::from_be_bytes([0, group[0], group[1], group[2]]);
-        for position in 0..4 {
-            let sextet = (bits >> (18 - 6 * position)) & 0x3F;
-            out.push(if position <= chunk.len() { ALPHABET[sextet as usize] } else { b'=' });
-        }
-    }
-}
-
-/// Padding may be missing; characters outside the alphabet are refused.
-fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let padding = text.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
-    for chunk in text[..text.len() - padding].chunks(4) {
-        let mut bits = 0_u32;
-        for byte in chunk {
-            bits = bits << 6 | ALPHABET.iter().position(|letter| letter == byte)? as u32;
-        }
-        bits <<= 6 * (4 - chunk.len());
-        match chunk.len() {
-            1 => return None,
-            length => bytes.extend_from_slice(&bits.to_be_bytes()[1..length]),
-        }
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::{InstanceId, ObjectId};
 
     fn decode(path: Path, payload: &[u8]) -> Result<Value, DecodeError> {
         super::decode(path, payload, &ObjectModel::CORE)
