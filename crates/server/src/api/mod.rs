@@ -4,6 +4,7 @@
 
 mod devices;
 mod files;
+mod operations;
 mod packages;
 mod problem;
 mod upgrades;
@@ -13,6 +14,7 @@ use utoipa::ToSchema;
 
 pub use devices::{AddDevice, AddedDevice, Device, Security};
 pub use files::FilesCertificate;
+pub use operations::{Answer, DeviceValue, Operation, OperationKind, OperationState, QueueOperation};
 pub use packages::{Image, Package};
 pub use problem::Problem;
 pub use upgrades::{

@@ -4,6 +4,7 @@ use super::{Admitted, App, Order, Security};
 use crate::clock::Moment;
 use crate::secrets::{Fingerprint, NoRandomness, Owner, Psk, PskError};
 use crate::store::devices::{self, Device};
+use crate::store::values::{self, DeviceValue};
 use crate::store::{ROOT_DOMAIN, StoreError, credentials, upgrades};
 
 /// A device to be added.
@@ -225,13 +226,20 @@ impl App {
         Ok(())
     }
 
-    /// Stores what the protocol told of devices.
+    /// Stores what the protocol told of devices: states and values, by the ids of the devices.
     ///
     /// # Errors
     /// It cannot be stored now; nothing of it was.
-    pub async fn record_states(&self, states: Vec<(String, devices::DeviceState)>) -> Result<(), StoreError> {
+    pub async fn record_devices(
+        &self,
+        states: Vec<(String, devices::DeviceState)>,
+        values: Vec<(String, DeviceValue)>,
+    ) -> Result<(), StoreError> {
         let change = self.inner.store.write(move |connection| {
-            Box::pin(async move { Ok(devices::write_states(connection, &states).await?) })
+            Box::pin(async move {
+                devices::write_states(connection, &states).await?;
+                Ok(values::write(connection, &values).await?)
+            })
         });
         change.await
     }

@@ -6,6 +6,7 @@
 mod devices;
 mod directory;
 mod feed;
+pub mod operations;
 mod packages;
 mod start;
 mod upgrades;
@@ -41,6 +42,15 @@ pub enum Order {
     Start(Box<Started>),
     /// An operator wants an upgrade canceled; the wish is durable.
     Cancel(UpgradeKey),
+    /// An operation was queued and is durable.
+    Operate(Box<operations::Queued>),
+    /// An operation was taken back; that is durable.
+    CancelOperation {
+        /// Of which device.
+        endpoint: String,
+        /// Which.
+        id: uuid::Uuid,
+    },
 }
 
 /// Orders that wait for the protocol side; who gives more waits.
@@ -127,6 +137,7 @@ struct Inner {
     clock: WallClock,
     directory: Arc<Directory>,
     feed: Feed,
+    operations: operations::EndedOperations,
     orders: mpsc::Sender<Order>,
     settings: Settings,
     /// Held from the change of a device in the store to that of the directory: shared while adding, so that
@@ -159,6 +170,7 @@ impl App {
             clock,
             directory: Arc::default(),
             feed: Feed::default(),
+            operations: operations::EndedOperations::default(),
             orders,
             settings,
             devices_change: RwLock::default(),

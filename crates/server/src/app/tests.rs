@@ -247,10 +247,10 @@ async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte() {
     let error = start(StartUpgrade { timeout, ..wanted("one", &package.id) }).await.unwrap_err();
     assert!(matches!(error, StartUpgradeError::BadTimeout));
     let state = crate::store::devices::DeviceState { model: Some("BC35-G".to_owned()), ..Default::default() };
-    app.record_states(vec![(id.clone(), state.clone())]).await.unwrap();
+    app.record_devices(vec![(id.clone(), state.clone())], Vec::new()).await.unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::WrongModel { .. })));
     let state = crate::store::devices::DeviceState { model: Some("GM01Q".to_owned()), ..state };
-    app.record_states(vec![(id, state)]).await.unwrap();
+    app.record_devices(vec![(id, state)], Vec::new()).await.unwrap();
     std::fs::write(folder.path().join("images").join(&package.sha256), b"else").unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::PackageDamaged(_))));
 }

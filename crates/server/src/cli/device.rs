@@ -8,11 +8,12 @@ use clap::{ArgGroup, Args, Subcommand};
 
 use super::client::{Client, escaped};
 use super::failure::Failure;
+use super::operation::Operate;
 use super::output::{Output, facts, moment, table};
 use crate::api;
 use crate::secrets::Psk;
 
-/// Add, list and remove devices.
+/// Add, list and remove devices, and ask them for things.
 #[derive(Subcommand, Debug)]
 pub enum Device {
     /// Add a device, so that it may connect.
@@ -33,6 +34,8 @@ pub enum Device {
         /// The endpoint name.
         endpoint: String,
     },
+    #[command(flatten)]
+    Operate(Operate),
 }
 
 #[derive(Args, Debug)]
@@ -78,6 +81,7 @@ impl Device {
                 output.value(&serde_json::json!({"removed": endpoint}), || format!("removed {endpoint}"));
                 Ok(())
             }
+            Self::Operate(operate) => operate.run(client, output),
         }
     }
 }

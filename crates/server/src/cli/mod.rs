@@ -6,6 +6,7 @@ mod device;
 mod events;
 mod failure;
 mod files;
+mod operation;
 mod output;
 mod package;
 mod psk;
@@ -70,7 +71,7 @@ enum Action {
     /// Make pre-shared keys.
     #[command(subcommand)]
     Psk(psk::Psk),
-    /// Add, list and remove devices.
+    /// Add, list and remove devices, and ask them for things.
     #[command(subcommand)]
     Device(device::Device),
     /// Upload and list firmware.

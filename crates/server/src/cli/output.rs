@@ -41,6 +41,13 @@ impl Output {
         if self.json { self.json(value) } else { self.text(&text()) }
     }
 
+    /// Says something to people that is no answer.
+    pub fn aside(&self, line: &str) {
+        if !self.json {
+            let _ = writeln!(io::stderr(), "{line}");
+        }
+    }
+
     /// Says why the command failed, apart from answers.
     pub fn failure(&self, failure: &Failure) {
         if self.json {

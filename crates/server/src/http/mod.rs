@@ -6,6 +6,7 @@ mod devices;
 mod files;
 mod health;
 mod openapi;
+mod operations;
 mod origin;
 mod packages;
 mod page;

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Context, devices, files, health, packages, upgrades};
+use super::{Context, devices, files, health, operations, packages, upgrades};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{Context, devices, files, health, packages, upgrades};
     ),
     tags(
         (name = "devices", description = "Who may connect, and what is known of them."),
+        (name = "operations", description = "What devices are asked to do, and the values they tell."),
         (name = "packages", description = "Firmware images."),
         (name = "upgrades", description = "One package for one device, from the offer to the proof."),
         (name = "files", description = "Downloads over HTTP and HTTPS."),
@@ -31,6 +32,9 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(devices::add::add, devices::list::list))
         .routes(routes!(devices::show::show, devices::remove::remove))
+        .routes(routes!(operations::queue::queue, operations::list::list))
+        .routes(routes!(operations::show::show, operations::cancel::cancel))
+        .routes(routes!(operations::values::values))
         .routes(routes!(packages::upload::upload, packages::list::list))
         .routes(routes!(packages::show::show))
         .routes(routes!(upgrades::start::start, upgrades::list::list))

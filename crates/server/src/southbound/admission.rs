@@ -7,7 +7,8 @@ use lwm2m::server::{Admission, Refusal};
 use net::KeySource;
 use zeroize::Zeroizing;
 
-use super::shard::{Report, ShardReporter};
+use super::messages::Report;
+use super::reporter::ShardReporter;
 use super::strangers::Stranger;
 use crate::app::{Directory, Security};
 

@@ -11,10 +11,15 @@
 
 mod admission;
 mod dispatcher;
+mod messages;
 mod presence;
+mod queue;
+mod reporter;
 mod running;
 mod shard;
 mod strangers;
+mod values;
+mod wanted;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,8 +30,10 @@ use tokio::sync::{mpsc, watch};
 
 use admission::Admissions;
 use dispatcher::Dispatcher;
+use messages::{Command, Report};
+use reporter::Reporter;
 use running::Timeouts;
-use shard::{Command, Report, Reporter, Shard};
+use shard::Shard;
 
 use crate::app::{App, Order};
 use crate::config::{Config, Lwm2m};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lwm2m::server::Registration;
 use machine::Link;
 
-use super::shard::Fact;
+use super::messages::Fact;
 use crate::clock::Moment;
 use crate::store::devices::DeviceState;
 
@@ -25,6 +25,8 @@ struct Present {
     state: DeviceState,
     /// The shard that has its registration.
     shard: Option<u8>,
+    /// Whether it listens, as far as is known.
+    listens: bool,
 }
 
 impl Presence {
@@ -41,6 +43,7 @@ impl Presence {
         let present = self.present(device_id, endpoint);
         present.state.registered_at = Some(now.0);
         present.shard = Some(shard);
+        present.listens = true;
         describe(&mut present.state, registration, now);
         before.filter(|before| *before != shard)
     }
@@ -49,6 +52,7 @@ impl Presence {
     pub fn updated(&mut self, endpoint: &str, registration: Option<&Registration>, now: Moment) {
         if let Some(present) = self.devices.get_mut(endpoint) {
             present.state.last_seen_at = now.0;
+            present.listens = true;
             if let Some(registration) = registration {
                 describe(&mut present.state, registration, now);
             }
@@ -56,13 +60,22 @@ impl Presence {
         }
     }
 
-    /// A registration ended at this shard.
-    pub fn gone(&mut self, endpoint: &str, shard: u8) {
-        if let Some(present) = self.devices.get_mut(endpoint).filter(|present| present.shard == Some(shard)) {
-            present.shard = None;
-            present.state.registered = false;
-            self.changed.insert(endpoint.to_owned());
-        }
+    /// A registration ended at this shard. False if the device is at another one.
+    pub fn gone(&mut self, endpoint: &str, shard: u8) -> bool {
+        let Some(present) = self.devices.get_mut(endpoint).filter(|present| present.shard == Some(shard))
+        else {
+            return false;
+        };
+        present.shard = None;
+        present.listens = false;
+        present.state.registered = false;
+        self.changed.insert(endpoint.to_owned());
+        true
+    }
+
+    /// Whether the device is registered and listens, as far as is known.
+    pub fn listens(&self, endpoint: &str) -> bool {
+        self.devices.get(endpoint).is_some_and(|present| present.listens)
     }
 
     /// The device said what it is.
@@ -113,6 +126,7 @@ impl Presence {
             device_id: String::new(),
             state: DeviceState::default(),
             shard: None,
+            listens: false,
         });
         present.device_id = device_id;
         present

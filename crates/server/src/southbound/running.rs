@@ -6,7 +6,7 @@ use std::time::Duration;
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
 use lwm2m::server::upgrade::{Facts, Package, Timing, UpgradeId, UpgradePlan, UpgradeRecord};
 
-use super::shard::Command;
+use super::messages::Command;
 use crate::app::{Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;

@@ -1,73 +1,21 @@
-//! The machine of one shard, what it is told and what it reports.
+//! The machine of one shard.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
-use std::sync::Arc;
 
-use lwm2m::object::device::{FIRMWARE_VERSION, MANUFACTURER, MODEL};
-use lwm2m::path::Path;
-use lwm2m::server::upgrade::{UpgradeEvent, UpgradeId, UpgradePlan, UpgradeRecord};
-use lwm2m::server::{Endpoint, Event, Operation, OperationId, OperationOutput, Server, StartError};
+use lwm2m::server::{Event, Operation, OperationId, OperationOutput, Server};
 use machine::{Instant, Link, Machine, SessionCommand, SessionEvent, SessionMachine};
 use net::Commanded;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
+use uuid::Uuid;
 
-use super::strangers::Stranger;
-
-/// What a shard is told.
-#[derive(Debug)]
-pub enum Command {
-    /// Carry this upgrade out.
-    Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Box<UpgradeRecord> },
-    /// Serve the image of an upgrade that another shard carries out.
-    Publish { token: String, identity: Option<Vec<u8>>, bytes: Arc<[u8]> },
-    /// The device of an upgrade fetched these bytes over HTTP.
-    Served { id: UpgradeId, offset: u64, length: u64 },
-    /// Serve it no more.
-    Withdraw(String),
-    /// The intent to install is durable.
-    IntentDurable(UpgradeId),
-    /// Cancel this upgrade.
-    Cancel(UpgradeId),
-    /// Forget this device: another shard has it.
-    Release(String),
-    /// Forget this device and end its session: it was removed (SECURITY rule k07).
-    Remove(String),
-}
-
-/// What a shard tells.
-#[derive(Debug)]
-pub enum Report {
-    /// Something that its server says.
-    Event(Event),
-    /// What a device says it is.
-    Described { endpoint: Endpoint, fact: Fact, text: String },
-    /// An upgrade could not be started there.
-    NotStarted(UpgradeId, StartError),
-    /// Somebody claimed the identity of this device and had another key.
-    KeyRejected { endpoint: String, remote: SocketAddr },
-    /// Somebody claimed an identity that no device has.
-    IdentityUnknown(Stranger),
-}
-
-/// What is read from a device when it registers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Fact {
-    Manufacturer,
-    Model,
-    FirmwareVersion,
-}
-
-const FACTS: [(Fact, Path); 3] =
-    [(Fact::Manufacturer, MANUFACTURER), (Fact::Model, MODEL), (Fact::FirmwareVersion, FIRMWARE_VERSION)];
+use super::messages::{Command, FACTS, Fact, Report};
 
 /// The LwM2M server of one shard, which also reads what every device is.
 #[derive(Debug)]
 pub struct Shard {
     server: Server,
-    /// Readings under way: three for each device that has just registered.
-    readings: BTreeMap<OperationId, Fact>,
+    /// What is asked of devices: three readings for each that has just registered, and one operation of the
+    /// dispatcher for each.
+    asked: BTreeMap<OperationId, Asked>,
     reports: VecDeque<Report>,
     /// Sessions of devices that were removed; emptied after each command.
     closing: VecDeque<Link>,
@@ -75,11 +23,18 @@ pub struct Shard {
     now: Instant,
 }
 
+/// What the answer to an operation is for.
+#[derive(Clone, Copy, Debug)]
+enum Asked {
+    Fact(Fact),
+    Operation(Uuid),
+}
+
 impl Shard {
     pub fn new(server: Server) -> Self {
         Self {
             server,
-            readings: BTreeMap::new(),
+            asked: BTreeMap::new(),
             reports: VecDeque::new(),
             closing: VecDeque::new(),
             now: Instant::ZERO,
@@ -93,19 +48,25 @@ impl Shard {
                 Event::Registered { ref endpoint, .. } => {
                     for (fact, path) in FACTS {
                         let id = self.server.operate(endpoint, Operation::Read(path), self.now);
-                        self.readings.insert(id, fact);
+                        self.asked.insert(id, Asked::Fact(fact));
                     }
                     self.reports.push_back(Report::Event(event));
                 }
-                Event::OperationDone { id, endpoint, result } => {
-                    let Some(fact) = self.readings.remove(&id) else { continue };
-                    // A device that does not tell stays without; it can be upgraded all the same.
-                    if let Ok(OperationOutput::Value(node)) = result
-                        && let Some(text) = node.value().and_then(lwm2m::value::Value::as_text)
-                    {
-                        self.reports.push_back(Report::Described { endpoint, fact, text: text.to_owned() });
+                Event::OperationDone { id, endpoint, result } => match self.asked.remove(&id) {
+                    Some(Asked::Operation(id)) => {
+                        self.reports.push_back(Report::Operated { id, endpoint, result: Box::new(result) });
                     }
-                }
+                    // A device that does not tell stays without; it can be upgraded all the same.
+                    Some(Asked::Fact(fact)) => {
+                        if let Ok(OperationOutput::Value(node)) = result
+                            && let Some(text) = node.value().and_then(lwm2m::value::Value::as_text)
+                        {
+                            let text = text.to_owned();
+                            self.reports.push_back(Report::Described { endpoint, fact, text });
+                        }
+                    }
+                    None => {}
+                },
                 event => self.reports.push_back(Report::Event(event)),
             }
         }
@@ -166,7 +127,6 @@ impl Commanded for Shard {
             Command::Publish { token, identity, bytes } => {
                 self.server.publish_image(&token, identity.as_deref(), bytes);
             }
-            Command::Served { id, offset, length } => self.server.image_served(id, offset, length, now),
             Command::Withdraw(token) => self.server.withdraw_image(&token),
             Command::IntentDurable(id) => self.server.intent_durable(id, now),
             Command::Cancel(id) => self.server.cancel_upgrade(id, now),
@@ -176,72 +136,11 @@ impl Commanded for Shard {
                 self.closing.extend(link.filter(|link| link.is_secured()));
                 self.server.release(&endpoint, now);
             }
-        }
-    }
-}
-
-impl Report {
-    /// Whether the next report of its kind makes up for it.
-    fn is_volatile(&self) -> bool {
-        match self {
-            Self::Event(Event::Upgrade { event, .. }) => matches!(event, UpgradeEvent::Progress { .. }),
-            Self::Event(Event::Registered { .. } | Event::Deregistered { .. }) | Self::NotStarted(..) => {
-                false
+            Command::Served { id, offset, length } => self.server.image_served(id, offset, length, now),
+            Command::Operate { id, endpoint, operation } => {
+                let asked = self.server.operate(&endpoint, *operation, now);
+                self.asked.insert(asked, Asked::Operation(id));
             }
-            Self::Event(_) | Self::Described { .. } | Self::KeyRejected { .. } | Self::IdentityUnknown(_) => {
-                true
-            }
-        }
-    }
-}
-
-/// Carries the reports of all shards to the dispatcher.
-#[derive(Clone, Debug)]
-pub struct Reporter {
-    reports: mpsc::Sender<(u8, Report)>,
-}
-
-impl Reporter {
-    pub fn new(bound: usize) -> (Self, mpsc::Receiver<(u8, Report)>) {
-        let (reports, received) = mpsc::channel(bound);
-        (Self { reports }, received)
-    }
-
-    /// The one of this shard.
-    pub fn of(&self, shard: u8) -> ShardReporter {
-        ShardReporter { shard, reports: self.reports.clone() }
-    }
-}
-
-/// Carries the reports of one shard.
-#[derive(Clone, Debug)]
-pub struct ShardReporter {
-    shard: u8,
-    reports: mpsc::Sender<(u8, Report)>,
-}
-
-impl ShardReporter {
-    /// Reports without waiting, from inside a protocol thread.
-    ///
-    /// The last quarter of the queue is kept for what must not be lost. Should even that be full, the shard
-    /// is held until there is room: the dispatcher takes reports without waiting for anything, so the queue
-    /// empties as fast as memory allows, and an upgrade whose step is not known would be worse.
-    pub fn report(&mut self, report: Report) {
-        if report.is_volatile() {
-            return self.mention(report);
-        }
-        let mut item = (self.shard, report);
-        while let Err(TrySendError::Full(back)) = self.reports.try_send(item) {
-            item = back;
-            std::thread::yield_now();
-        }
-    }
-
-    /// Reports what may be lost.
-    pub fn mention(&self, report: Report) {
-        if self.reports.capacity() > self.reports.max_capacity() / 4 {
-            // Fails if the dispatcher has ended or others were faster.
-            let _ = self.reports.try_send((self.shard, report));
         }
     }
 }

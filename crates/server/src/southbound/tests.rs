@@ -10,8 +10,8 @@ use machine::{Link, SessionId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
+use super::messages::{Command, Fact, Report};
 use super::running::{Timeouts, upgrade_id};
-use super::shard::{Command, Fact, Report};
 use super::*;
 use crate::app::tests::{device, image, start, text, upload, wanted};
 use crate::config::Sources;

@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+use super::places;
 use crate::clock::Moment;
 
 /// A device as it was added, with what is known of it.
@@ -132,13 +133,6 @@ pub async fn write_states(
     states: &[(String, DeviceState)],
 ) -> sqlx::Result<()> {
     for chunk in states.chunks(ROWS) {
-        let values: Vec<String> = (0..chunk.len())
-            .map(|row| {
-                let first = row * 12;
-                let places: Vec<String> = (first + 1..=first + 12).map(|place| format!("${place}")).collect();
-                format!("({})", places.join(", "))
-            })
-            .collect();
         let text = format!(
             "INSERT INTO device_states (device_id, registered, address, secured, lwm2m_version, \
              lifetime_seconds, manufacturer, model, firmware_version, registered_at, last_seen_at, warning) \
@@ -159,7 +153,7 @@ pub async fn write_states(
              last_seen_at = CASE WHEN excluded.last_seen_at = 0 THEN device_states.last_seen_at \
              ELSE excluded.last_seen_at END, \
              warning = excluded.warning",
-            values.join(", ")
+            places(chunk.len(), 12)
         );
         let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
         for (id, state) in chunk {

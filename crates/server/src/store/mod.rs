@@ -11,10 +11,13 @@ mod dialect;
 mod folder;
 mod images;
 mod migrate;
+pub mod observations;
+pub mod operations;
 pub mod packages;
 pub mod properties;
 pub mod upgrade_events;
 pub mod upgrades;
+pub mod values;
 mod writer;
 
 use std::path::Path;
@@ -146,6 +149,16 @@ impl Store {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Rows of placeholders for a multi-row statement, such as `($1, $2), ($3, $4)`.
+fn places(rows: usize, columns: usize) -> String {
+    let row = |row: usize| {
+        let places: Vec<String> =
+            (1..=columns).map(|column| format!("${}", row * columns + column)).collect();
+        format!("({})", places.join(", "))
+    };
+    (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

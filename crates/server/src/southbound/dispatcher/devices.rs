@@ -1,0 +1,102 @@
+//! What devices do, as far as it is not an upgrade or an operation.
+
+use std::net::SocketAddr;
+
+use lwm2m::path::Path;
+use lwm2m::server::{Endpoint, Refusal, Registration};
+use lwm2m::value::Node;
+
+use super::super::messages::Command;
+use super::super::strangers::Stranger;
+use super::{DevicesBatch, Dispatcher};
+use crate::app::App;
+use crate::store::StoreError;
+
+impl Dispatcher {
+    pub(super) fn registered(&mut self, shard: u8, endpoint: &Endpoint, registration: &Registration) {
+        // Removed between its registration and now.
+        let Some(device) = self.app.directory().by_endpoint(endpoint) else {
+            return self.outboxes.send(shard, Command::Remove(endpoint.to_string()));
+        };
+        let now = self.app.now();
+        let before = self.presence.registered(device.device_id.clone(), endpoint, shard, registration, now);
+        let told = self.upgrades.moved(endpoint, shard);
+        if let Some(before) = before.filter(|before| told.first().is_none_or(|(old, _)| old != before)) {
+            self.outboxes.send(before, Command::Release(endpoint.to_string()));
+        }
+        self.tell(told);
+        self.wanted.all_ended(endpoint);
+        self.queues.registered(endpoint, true);
+        self.observe_wanted(endpoint);
+        tracing::info!(%endpoint, shard, "device registered");
+    }
+
+    pub(super) fn updated(&mut self, endpoint: &Endpoint, registration: Option<&Registration>) {
+        self.presence.updated(endpoint, registration, self.app.now());
+        self.queues.listens(endpoint);
+        self.observe_wanted(endpoint);
+    }
+
+    pub(super) fn deregistered(&mut self, shard: u8, endpoint: &Endpoint) {
+        if self.presence.gone(endpoint, shard) {
+            self.queues.gone(endpoint);
+            self.wanted.all_ended(endpoint);
+        }
+    }
+
+    pub(super) fn refused(&mut self, identity: Option<&[u8]>, endpoint: Option<&str>, refusal: Refusal) {
+        let Some(identity) = identity else {
+            if refusal == Refusal::UnknownEndpoint {
+                self.strangers.knocked(Stranger::Endpoint(endpoint.unwrap_or_default().to_owned()));
+            }
+            return;
+        };
+        // It has the key, so it is one of ours with a wrong name, or was removed since its handshake.
+        let Some(device) = self.app.directory().by_identity(identity) else { return };
+        let claimed = endpoint.unwrap_or_default();
+        tracing::info!(endpoint = device.endpoint, claimed, %refusal, "a registration was refused");
+        let warning = format!("it was refused when it registered as {claimed:?}: {refusal}");
+        self.presence.warned(device.device_id.clone(), &device.endpoint, warning);
+    }
+
+    pub(super) fn key_rejected(&mut self, endpoint: &str, remote: SocketAddr) {
+        if let Some(device) = self.app.directory().by_endpoint(endpoint) {
+            let warning = format!("somebody at {remote} used its identity with another key");
+            tracing::info!(endpoint, %remote, "a handshake failed: the key is another one");
+            self.presence.warned(device.device_id.clone(), endpoint, warning);
+        }
+    }
+
+    /// An operator removed the device. An upgrade of it would have kept it from being removed, but a shard
+    /// may still wait for it.
+    pub(super) fn removed(&mut self, endpoint: String) {
+        self.queues.removed(&endpoint);
+        self.wanted.removed(&endpoint);
+        if let Some(shard) = self.presence.removed(&endpoint) {
+            self.outboxes.send(shard, Command::Remove(endpoint));
+        }
+    }
+
+    pub(super) fn notified(&mut self, endpoint: &Endpoint, path: Path, value: &Node) {
+        if let Some(device) = self.app.directory().by_endpoint(endpoint) {
+            self.values.told(&device.device_id, path, value, self.app.now());
+        }
+    }
+
+    /// Starts a write of what is known of devices, unless one is under way.
+    pub(super) fn write_devices(&mut self) {
+        let app = self.app.clone();
+        self.device_writes.retry(|batch| write(app, batch));
+        if self.device_writes.is_free() {
+            let (states, values) = (self.presence.take_changed(), self.values.take());
+            if !states.is_empty() || !values.is_empty() {
+                let app = self.app.clone();
+                self.device_writes.start(DevicesBatch { states, values }, |batch| write(app, batch));
+            }
+        }
+    }
+}
+
+async fn write(app: App, batch: DevicesBatch) -> Result<(), StoreError> {
+    app.record_devices(batch.states, batch.values).await
+}

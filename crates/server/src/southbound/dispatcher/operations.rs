@@ -1,0 +1,128 @@
+//! Operations of operators, from the queue to the shards and back.
+
+use lwm2m::path::Path;
+use lwm2m::server::{Endpoint, OperationError, OperationOutput};
+use uuid::Uuid;
+
+use super::super::messages::Command;
+use super::super::queue::Sending;
+use super::{Dispatcher, OperationsBatch};
+use crate::app::App;
+use crate::app::operations::{OperationKind, OperationState, Queued, Request, paths_text};
+use crate::store::StoreError;
+use crate::store::operations::Operation;
+
+impl Dispatcher {
+    /// Takes up the operations that have not ended, and what is to be observed.
+    pub(super) async fn load_operations(&mut self) -> Result<(), StoreError> {
+        for operation in self.app.unfinished_operations().await? {
+            let was_sent = operation.progress.state == OperationState::Running.code();
+            let Some(queued) = queued(&operation) else {
+                // Written by a newer version, which may be started again.
+                tracing::warn!(id = %operation.id, kind = operation.kind, "an operation is not understood");
+                continue;
+            };
+            if was_sent {
+                self.queues.add_sent(queued, self.app.now());
+            } else {
+                self.queues.add(queued, false);
+            }
+        }
+        for (endpoint, paths) in self.app.wanted_observations().await? {
+            self.wanted.want(Endpoint::from(endpoint), paths);
+        }
+        Ok(())
+    }
+
+    /// An operator wants this; it is durable.
+    pub(super) fn operate(&mut self, queued: Queued) {
+        let listens = self.presence.listens(&queued.endpoint);
+        self.queues.add(queued, listens);
+    }
+
+    /// Sends what can be sent, and starts a write if there is something to write.
+    pub(super) fn advance_operations(&mut self) {
+        for sending in self.queues.take_ready() {
+            self.send_operation(sending);
+        }
+        if self.operation_writes.is_free() {
+            let (changes, starting) = self.queues.take_changes();
+            if !changes.is_empty() || !starting.is_empty() {
+                let app = self.app.clone();
+                self.operation_writes
+                    .start(OperationsBatch { changes, starting }, |batch| write_operations(app, batch));
+            }
+        }
+    }
+
+    pub(super) fn retry_operations(&mut self) {
+        let app = self.app.clone();
+        self.operation_writes.retry(|batch| write_operations(app, batch));
+        self.queues.expire(self.app.now());
+        self.queues.retry();
+    }
+
+    fn send_operation(&mut self, sending: Sending) {
+        let Sending { id, endpoint, request } = sending;
+        let shard = self.presence.shard(&endpoint);
+        match (shard, request.operation(&self.app.model())) {
+            (Some(shard), Ok(operation)) => {
+                let operation = Box::new(operation);
+                self.outboxes.send(shard, Command::Operate { id, endpoint, operation });
+            }
+            (None, Ok(_)) => self.operated(&endpoint, id, Err(OperationError::NotRegistered)),
+            // The object model has changed since it was queued.
+            (_, Err(error)) => self.queues.refused(&endpoint, id, &error.to_string(), self.app.now()),
+        }
+    }
+
+    /// What was asked of a device has ended.
+    pub(super) fn operated(
+        &mut self,
+        endpoint: &Endpoint,
+        id: Uuid,
+        result: Result<OperationOutput, OperationError>,
+    ) {
+        let now = self.app.now();
+        let Some(request) = self.queues.ended(endpoint, id, &result, now) else { return };
+        let Ok(output) = result else { return };
+        match request.kind {
+            OperationKind::Observe => self.wanted.confirmed(endpoint, request.paths_text()),
+            OperationKind::CancelObservation => self.wanted.forget(endpoint, &request.paths_text()),
+            _ => {}
+        }
+        if let (OperationOutput::Value(node), Some(path)) = (output, request.paths.first())
+            && let Some(device) = self.app.directory().by_endpoint(endpoint)
+        {
+            self.values.told(&device.device_id, *path, &node, now);
+        }
+    }
+
+    /// Begins the observations again that are wanted of a device that listens.
+    pub(super) fn observe_wanted(&mut self, endpoint: &Endpoint) {
+        for paths in self.wanted.missing(endpoint) {
+            let paths: Vec<Path> = paths.split(' ').filter_map(|path| path.parse().ok()).collect();
+            let request = Request { kind: OperationKind::Observe, paths, argument: serde_json::Value::Null };
+            self.queues.add_first(endpoint, request);
+        }
+    }
+
+    /// A device ended an observation, or lost it.
+    pub(super) fn observation_ended(&mut self, endpoint: &Endpoint, path: Path) {
+        self.wanted.ended(endpoint, &paths_text(&[path]));
+    }
+}
+
+fn queued(operation: &Operation) -> Option<Queued> {
+    Some(Queued {
+        id: operation.id,
+        endpoint: operation.endpoint.clone(),
+        request: Request::stored(operation)?,
+        expires_at: operation.expires_at,
+    })
+}
+
+async fn write_operations(app: App, batch: OperationsBatch) -> Result<Vec<Uuid>, StoreError> {
+    let starting = batch.starting.into_iter().map(|(_, id)| id).collect();
+    app.record_operations(batch.changes, starting).await
+}

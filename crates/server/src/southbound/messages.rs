@@ -1,0 +1,79 @@
+//! What shards are told, and what they report.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lwm2m::object::device::{FIRMWARE_VERSION, MANUFACTURER, MODEL};
+use lwm2m::path::Path;
+use lwm2m::server::upgrade::{UpgradeEvent, UpgradeId, UpgradePlan, UpgradeRecord};
+use lwm2m::server::{Endpoint, Event, Operation, OperationError, OperationOutput, StartError};
+use uuid::Uuid;
+
+use super::strangers::Stranger;
+
+/// What a shard is told.
+#[derive(Debug)]
+pub enum Command {
+    /// Carry this upgrade out.
+    Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Box<UpgradeRecord> },
+    /// Serve the image of an upgrade that another shard carries out.
+    Publish { token: String, identity: Option<Vec<u8>>, bytes: Arc<[u8]> },
+    /// The device of an upgrade fetched these bytes over HTTP.
+    Served { id: UpgradeId, offset: u64, length: u64 },
+    /// Serve it no more.
+    Withdraw(String),
+    /// The intent to install is durable.
+    IntentDurable(UpgradeId),
+    /// Cancel this upgrade.
+    Cancel(UpgradeId),
+    /// Forget this device: another shard has it.
+    Release(String),
+    /// Forget this device and end its session: it was removed (SECURITY rule k07).
+    Remove(String),
+    /// Ask this device.
+    Operate { id: Uuid, endpoint: Endpoint, operation: Box<Operation> },
+}
+
+/// What a shard tells.
+#[derive(Debug)]
+pub enum Report {
+    /// Something that its server says.
+    Event(Event),
+    /// What a device says it is.
+    Described { endpoint: Endpoint, fact: Fact, text: String },
+    /// An upgrade could not be started there.
+    NotStarted(UpgradeId, StartError),
+    /// What was asked of a device has ended.
+    Operated { id: Uuid, endpoint: Endpoint, result: Box<Result<OperationOutput, OperationError>> },
+    /// Somebody claimed the identity of this device and had another key.
+    KeyRejected { endpoint: String, remote: SocketAddr },
+    /// Somebody claimed an identity that no device has.
+    IdentityUnknown(Stranger),
+}
+
+/// What is read from a device when it registers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Fact {
+    Manufacturer,
+    Model,
+    FirmwareVersion,
+}
+
+/// Where each is.
+pub const FACTS: [(Fact, Path); 3] =
+    [(Fact::Manufacturer, MANUFACTURER), (Fact::Model, MODEL), (Fact::FirmwareVersion, FIRMWARE_VERSION)];
+
+impl Report {
+    /// Whether the next report of its kind makes up for it.
+    pub fn is_volatile(&self) -> bool {
+        match self {
+            Self::Event(Event::Upgrade { event, .. }) => matches!(event, UpgradeEvent::Progress { .. }),
+            Self::Event(Event::Registered { .. } | Event::Deregistered { .. })
+            | Self::NotStarted(..)
+            | Self::Operated { .. } => false,
+            Self::Event(_) | Self::Described { .. } | Self::KeyRejected { .. } | Self::IdentityUnknown(_) => {
+                true
+            }
+        }
+    }
+}
