@@ -86,5 +86,5 @@ pub use commanded::Commanded;
 pub use drive::{DriveError, drive, spawn};
 pub use keys::{KeySource, NoKeys};
 pub use owners::{Owners, Shard};
-pub use stack::{SocketKind, Stack};
+pub use stack::{RestoreError, SocketKind, Stack};
 pub use statistics::{SocketCounts, SocketStatistics};

@@ -342,5 +342,9 @@ fn link(socket: Socket, session: SessionId) -> Link {
     Link::Secured(global(socket, session))
 }
 
+mod saved;
+
+pub use saved::RestoreError;
+
 #[cfg(test)]
 mod tests;

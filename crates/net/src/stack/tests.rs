@@ -227,3 +227,28 @@ fn a_second_session_to_the_same_server_takes_another_socket() {
     let heard = listen(&mut world, Duration::from_secs(10));
     assert_eq!(of(client, &heard), [message(true, b"!ping"), message(true, b"!ping")]);
 }
+
+#[test]
+fn d31_a_saved_session_goes_on_after_a_restart_without_a_handshake() {
+    let (mut world, server, client) = world(Quality::PERFECT);
+    call(&mut world, server, client, 1, b"sixteen byte key");
+    listen(&mut world, Duration::from_secs(10));
+    let link = world.node(server).inner().links[0];
+    let saved = world.node(server).save_session(link).unwrap();
+    let kinds = vec![SocketKind::Open, SocketKind::Secured];
+    let fresh = Stack::new(Talker::default(), kinds, dtls::Config::default(), Arc::new(OneKey), [9; 32]);
+    let starts = std::num::NonZeroU32::MIN;
+    world.with(server, |stack, now| {
+        *stack = fresh;
+        assert_eq!(stack.restore_session(link, &saved, starts, now), Ok(link));
+        assert!(matches!(stack.restore_session(link, &saved, starts, now), Err(RestoreError::Endpoint(_))));
+        assert!(matches!(stack.restore_session(link, b"", starts, now), Err(RestoreError::Bytes(_))));
+        let elsewhere = Link::Open(Path { socket: OPEN, remote: "192.0.2.1:1".parse().unwrap() });
+        assert_eq!(stack.restore_session(elsewhere, &saved, starts, now), Err(RestoreError::NoSocket));
+    });
+    let of_client = world.node(client).inner().links[0];
+    world.with(client, |stack, _| stack.inner_mut().out.push_back((of_client, b"ping".to_vec())));
+    let heard = listen(&mut world, Duration::from_secs(10));
+    assert_eq!(of(client, &heard), [message(true, b"!ping")]);
+    assert_eq!(of(server, &heard), [Heard::Up(b"module".to_vec(), None), message(true, b"ping")]);
+}
