@@ -10,6 +10,8 @@ use dtls::{Event, Suite};
 use machine::SessionEnd;
 
 const CCM_8: (&str, Suite) = ("PSK-AES128-CCM8", Suite::PskAes128Ccm8);
+const CCM: (&str, Suite) = ("PSK-AES128-CCM", Suite::PskAes128Ccm);
+const GCM: (&str, Suite) = ("PSK-AES128-GCM-SHA256", Suite::PskAes128Gcm);
 const CBC: (&str, Suite) = ("PSK-AES128-CBC-SHA256", Suite::PskAes128CbcSha256);
 
 #[test]
@@ -35,6 +37,44 @@ fn server_serves_openssl_with_cbc_and_mac_then_encrypt() {
 #[test]
 fn server_serves_openssl_with_cbc_without_both_extensions() {
     serve(CBC, "-EncryptThenMac,-ExtendedMasterSecret");
+}
+
+#[test]
+fn server_serves_openssl_with_ccm_and_gcm() {
+    for suite in [CCM, GCM] {
+        serve(suite, "");
+        serve(suite, "-ExtendedMasterSecret");
+    }
+}
+
+#[test]
+fn d24_server_resumes_with_openssl_by_ticket() {
+    resume("");
+}
+
+#[test]
+fn d24_server_resumes_with_openssl_by_session_id() {
+    resume("-no_ticket");
+}
+
+#[test]
+fn client_resumes_with_openssl_by_ticket_and_by_session_id() {
+    for arguments in [&["-listen"][..], &["-no_ticket"], &["-no_ticket", "-listen"]] {
+        let (mut station, (server, _input), at) = s_server(CCM_8.0, "", arguments);
+        for is_second in [false, true] {
+            let call = station.call(at);
+            let resumed = station.wait_for("session", &server, |event| match event {
+                Event::Up { session, resumed, .. } if *session == call => Some(*resumed),
+                _ => None,
+            });
+            assert_eq!(resumed, is_second, "{arguments:?}; {}", server.output());
+            station.send(call, b"from updraft\n");
+            station.wait_for_output(&server, "from updraft");
+            station.close(call);
+            let times = if is_second { 2 } else { 1 };
+            station.wait_for_outputs(&server, "DONE", times);
+        }
+    }
 }
 
 #[test]
@@ -100,11 +140,54 @@ fn client_learns_that_openssl_has_no_common_suite() {
     assert_eq!(end, SessionEnd::Alert(40));
 }
 
+#[test]
+fn client_calls_openssl_with_ccm_and_gcm() {
+    for suite in [CCM, GCM] {
+        call(suite, "", &[]);
+        call(suite, "-ExtendedMasterSecret", &["-listen"]);
+    }
+}
+
 fn s_client(station: &Station, cipher: &str, options: &str) -> (Program, ChildStdin) {
+    s_client_with(station, cipher, options, &[])
+}
+
+fn s_client_with(
+    station: &Station,
+    cipher: &str,
+    options: &str,
+    arguments: &[&str],
+) -> (Program, ChildStdin) {
     let (at, key) = (format!("127.0.0.1:{}", station.port()), key_digits());
-    let command =
-        ["openssl", "s_client", "-dtls1_2", "-connect", &at, "-psk_identity", IDENTITY, "-psk", &key];
+    let mut command =
+        vec!["openssl", "s_client", "-dtls1_2", "-connect", &at, "-psk_identity", IDENTITY, "-psk", &key];
+    command.extend(arguments);
     Program::start("openssl", &policy(cipher, options), &command)
+}
+
+/// Lets OpenSSL call twice, the second time with the session of the first, each time from another port.
+fn resume(argument: &str) {
+    let mut station = Station::new(&Suite::ALL);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("session.pem");
+    let file = file.to_str().unwrap();
+    for (session, is_second) in [(["-sess_out", file], false), (["-sess_in", file], true)] {
+        let mut arguments = session.to_vec();
+        arguments.extend(Some(argument).filter(|argument| !argument.is_empty()));
+        let (client, mut input) = s_client_with(&station, "PSK", "", &arguments);
+        let (session, resumed) = station.wait_for("session", &client, |event| match event {
+            Event::Up { session, resumed, .. } => Some((*session, *resumed)),
+            _ => None,
+        });
+        assert_eq!(resumed, is_second, "{}", client.output());
+        station.wait_for_output(&client, if is_second { "Reused, TLSv1.2" } else { "New, TLSv1.2" });
+        station.send(session, b"from updraft\n");
+        station.wait_for_output(&client, "from updraft");
+        input.write_all(b"from openssl\n").unwrap();
+        assert_eq!(station.wait_for_data(&client), b"from openssl\n");
+        input.write_all(b"Q\n").unwrap();
+        station.wait_for_output(&client, "DONE");
+    }
 }
 
 /// Lets OpenSSL call us, exchanges a line each way, lets it close, and holds both to the same facts.

@@ -100,8 +100,13 @@ impl Station {
 
     /// Keeps the endpoint running until the program has said `text`.
     pub fn wait_for_output(&mut self, program: &Program, text: &str) {
+        self.wait_for_outputs(program, text, 1);
+    }
+
+    /// Keeps the endpoint running until the program has said `text` so often.
+    pub fn wait_for_outputs(&mut self, program: &Program, text: &str, times: usize) {
         let begun = clock();
-        while !program.output().contains(text) {
+        while program.output().matches(text).count() < times {
             assert!(begun.elapsed() < PATIENCE, "no {text:?}; the program said:\n{}", program.output());
             self.flush();
             self.receive();
