@@ -15,7 +15,7 @@ use crate::value::{Kind, Value};
 /// A text that is JSON but breaks the rules of the format.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Lwm2mJsonError {
-    /// Two members have this name. The second number is the entry, from 0; none outside of the entries.
+    /// Two members of the text, or of one entry, have this name.
     #[error("member `{0}` comes twice")]
     Repeated(&'static str),
     /// The member does not have its type.

@@ -78,6 +78,25 @@ fn fmt_04_broken_records_are_errors() {
     }
 }
 
+/// Legal, though unusual.
+#[test]
+fn fmt_04_long_forms_are_read() {
+    let at = Path::instance(5, 0);
+    let one = |id, value| Ok(Node::Instance([(ResourceId(id), Resource::Single(value))].into()));
+    // A length of 24 bits for one byte, an identifier of 16 bits for a small number, a length of 0.
+    assert_eq!(decode(at, &[0xD8, 3, 0, 0, 1, 2]), one(3, Value::Integer(2)));
+    assert_eq!(decode(at, &[0xE1, 0, 3, 2]), one(3, Value::Integer(2)));
+    assert_eq!(decode(at, &[0xF8, 0, 3, 0, 0, 1, 2]), one(3, Value::Integer(2)));
+    assert_eq!(decode(at, &[0xC0, 1]), one(1, Value::from("")));
+    assert_eq!(decode(at, &[0xC8, 1, 0]), one(1, Value::from("")));
+    assert_eq!(decode(at, &[0x08, 0, 3, 0xC1, 3, 2]), one(3, Value::Integer(2)));
+    assert_eq!(decode(at, &[0x80, 8]), {
+        let none = Resource::Multiple(BTreeMap::new());
+        Ok(Node::Instance([(ResourceId(8), none)].into()))
+    });
+    assert_eq!(decode(at, &[0x00, 0]), Ok(Node::Instance(Instance::new())));
+}
+
 #[test]
 fn long_values_and_wide_identifiers_round_trip() {
     let instance = Path::instance(5, 0);
