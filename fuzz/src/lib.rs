@@ -1,0 +1,62 @@
+//! Bodies of the fuzz targets: plain functions that take bytes and panic if something is wrong.
+//!
+//! They build on stable, so that `cargo test` replays the committed corpora. `cargo +nightly fuzz run`
+//! drives the same functions with libFuzzer. See `README.md`.
+#![forbid(unsafe_code)]
+
+pub mod block_reassembly;
+pub mod coap_endpoint;
+pub mod coap_message;
+mod dtls_ends;
+pub mod dtls_handshake;
+pub mod dtls_record;
+pub mod register_query;
+mod script;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use libfuzzer_sys;
+
+/// The body of a target.
+pub type Target = fn(&[u8]);
+
+/// All targets by the names of their programs and of the folders of their corpora.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("block_reassembly", block_reassembly::target),
+    ("coap_endpoint", coap_endpoint::target),
+    ("coap_message", coap_message::target),
+    ("dtls_handshake", dtls_handshake::target),
+    ("dtls_record", dtls_record::target),
+    ("register_query", register_query::target),
+];
+
+/// What libFuzzer calls; without it a program that replays the files it is given.
+#[cfg(fuzzing)]
+#[macro_export]
+macro_rules! program {
+    ($target:path) => {
+        $crate::libfuzzer_sys::fuzz_target!(|bytes: &[u8]| $target(bytes));
+    };
+}
+
+/// What libFuzzer calls; without it a program that replays the files it is given.
+#[cfg(not(fuzzing))]
+#[macro_export]
+macro_rules! program {
+    ($target:path) => {
+        fn main() {
+            $crate::replay_files($target, std::env::args_os().skip(1));
+        }
+    };
+}
+
+/// Runs a target over files.
+///
+/// # Panics
+/// If a file cannot be read, or the target fails.
+pub fn replay_files(target: Target, files: impl Iterator<Item = std::ffi::OsString>) {
+    for file in files {
+        println!("{}", file.display());
+        target(&std::fs::read(&file).expect("a readable file"));
+    }
+}
