@@ -142,8 +142,8 @@ impl Devices {
         self.get_mut(key)?.registration.take()
     }
 
-    /// The device is at another link now.
-    pub(super) fn relink(&mut self, key: DeviceKey, link: Link) {
+    /// The device is at another link now, or nowhere.
+    pub(super) fn relink(&mut self, key: DeviceKey, link: Option<Link>) {
         if self.get(key).is_none() {
             return;
         }
@@ -164,7 +164,7 @@ fn locations(slots: &[Slot]) -> impl Fn(u32) -> Option<Location> {
 }
 
 fn links(slots: &[Slot]) -> impl Fn(u32) -> Option<Link> {
-    |slot| Some(registered(slots, slot)?.link)
+    |slot| registered(slots, slot)?.link
 }
 
 fn registered(slots: &[Slot], slot: u32) -> Option<&Registered> {

@@ -12,7 +12,8 @@ use machine::Link;
 
 use super::directory::Refusal;
 use super::objects::ObjectList;
-use super::parameters::{Oddity, Version};
+use super::oddity::Oddity;
+use super::parameters::Version;
 use super::upgrade::{UpgradeEvent, UpgradeId};
 use crate::path::Path;
 use crate::value::Node;
@@ -95,8 +96,8 @@ pub enum OperationError {
 pub struct Registration {
     /// The path behind `/rd/`.
     pub location: String,
-    /// Where the device is.
-    pub link: Link,
+    /// Where the device is; `None` while its session is down or, after a restart, not up again.
+    pub link: Option<Link>,
     /// The address of its session when that came up; `None` on an open link (the link has it), or when the
     /// session has ended.
     pub remote: Option<SocketAddr>,
@@ -154,6 +155,18 @@ pub enum Event {
         endpoint: Endpoint,
         /// Why.
         why: Gone,
+    },
+    /// A device in queue mode listens now: it registered, or was heard after it had slept. What waits for
+    /// it can be sent until [`Event::Asleep`].
+    Awake {
+        /// Which device.
+        endpoint: Endpoint,
+    },
+    /// A device in queue mode was silent for so long that it does not listen any more
+    /// ([`Config::awake`](super::Config)).
+    Asleep {
+        /// Which device.
+        endpoint: Endpoint,
     },
     /// A device may not register; for the audit.
     Refused {

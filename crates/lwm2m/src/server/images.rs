@@ -82,7 +82,7 @@ impl Server {
     /// sent there (SECURITY n03). From anywhere else it takes an Echo.
     fn prove_receiver(&mut self, key: DeviceKey, peer: Link) {
         let Link::Open(path) = peer else { return };
-        let link = self.devices.get(key).and_then(|device| Some(device.registration.as_ref()?.link));
+        let link = self.devices.get(key).and_then(|device| device.registration.as_ref()?.link);
         let address = link.and_then(|link| match link {
             Link::Open(written) => Some(written.remote.ip()),
             Link::Secured(_) => Some(self.remote(link)?.ip()),

@@ -5,18 +5,18 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::time::Duration;
 
 use coap::{Code, ContentFormat, Request, Response};
 use machine::{Instant, Link};
 
+use super::Server;
 use super::devices::DeviceKey;
 use super::directory::{Admission, Refusal};
 use super::event::{Event, Gone};
 use super::objects::ObjectList;
-use super::parameters::{ENDLESS, Oddity, ParameterError, Parameters, Version};
+use super::oddity::Oddity;
+use super::parameters::{ParameterError, Parameters, Version};
 use super::registered::{Location, Registered};
-use super::{Server, Timer};
 use crate::format;
 
 /// Why a request is refused, with the code that says so.
@@ -82,7 +82,7 @@ impl Server {
         let location = Location::new(self.config.shard, &mut self.random);
         let registered = Registered {
             location,
-            link: peer,
+            link: Some(peer),
             identity,
             lifetime: parameters.lifetime.unwrap_or(self.config.default_lifetime),
             version,
@@ -91,11 +91,13 @@ impl Server {
             sms: parameters.sms,
             objects,
             oddities: parameters.oddities,
-            connected: true,
+            awake: true,
             heard: now,
+            heard_before_start: 0,
+            active: now,
             timer: None,
         };
-        self.store_registration(&endpoint, registered, now);
+        self.store_registration(&endpoint, peer, registered, now);
         Ok(Response::new(Code::CREATED).location(&["rd", &location.to_string()]))
     }
 
@@ -123,15 +125,19 @@ impl Server {
         Err(Refused::new(code, refusal))
     }
 
-    fn store_registration(&mut self, endpoint: &str, mut registered: Registered, now: Instant) {
+    fn store_registration(&mut self, endpoint: &str, link: Link, registered: Registered, now: Instant) {
         let key = self.devices.find_or_add(endpoint);
-        let replaced = self.replace_registration(key, registered.link, now);
-        let told = Box::new(registered.describe(self.remote(registered.link)));
-        registered.timer = self.set_lifetime(key, registered.lifetime, now);
+        let replaced = self.replace_registration(key, link, now);
+        let told = Box::new(registered.describe(self.remote(link)));
+        let queue_mode = registered.queue_mode;
         self.devices.register(key, Box::new(registered));
+        self.renew_timer(key);
         let Some(device) = self.devices.get(key) else { return };
         let endpoint = device.endpoint.clone();
-        self.emit(Event::Registered { endpoint, registration: told, replaced });
+        self.emit(Event::Registered { endpoint: endpoint.clone(), registration: told, replaced });
+        if queue_mode {
+            self.emit(Event::Awake { endpoint });
+        }
         self.upgrade_registered(key, now);
     }
 
@@ -143,7 +149,9 @@ impl Server {
             self.timers.cancel(timer);
         }
         self.end_observations(key, now);
-        self.move_link(key, old.link, link, now);
+        if let Some(from) = old.link {
+            self.move_link(key, from, link, now);
+        }
         true
     }
 
@@ -154,11 +162,6 @@ impl Server {
             self.coap.move_observations(from, to, now);
             self.coap.forget(from, now);
         }
-    }
-
-    fn set_lifetime(&mut self, key: DeviceKey, lifetime: Duration, now: Instant) -> Option<machine::TimerId> {
-        let due = now + lifetime.saturating_add(self.config.grace);
-        (lifetime != ENDLESS).then(|| self.timers.set(due, Timer::Lifetime(key)))
     }
 
     fn update(
@@ -180,45 +183,29 @@ impl Server {
         let registered = self.devices.get(key).and_then(|device| device.registration.as_ref());
         let registered = registered.ok_or_else(not_registered)?;
         parameters.check_binding(registered.version)?;
-        let (from, lived) = (registered.link, registered.lifetime);
-        if from == peer {
+        let (lifetime, queue_mode) = (registered.lifetime, registered.queue_mode);
+        let (from, moved) = (registered.link, registered.link != Some(peer));
+        if moved {
+            self.devices.relink(key, Some(peer));
+        } else {
             // Only who received the answer to Register knows the location.
             self.coap.prove(peer);
-        } else {
-            self.devices.relink(key, peer);
         }
         let Some(device) = self.devices.get_mut(key) else { return Err(not_registered()) };
         let Some(registered) = device.registration.as_mut() else { return Err(not_registered()) };
-        let changed = apply(registered, parameters, objects) || from != peer;
-        let shortened = registered.lifetime < lived;
-        registered.heard = now;
-        registered.connected = true;
+        let changed = apply(registered, parameters, objects) || moved;
+        registered.hear(now);
+        // A timer that fires too early is set anew then; one that fires too late must be set anew now.
+        let sooner = registered.lifetime < lifetime || registered.queue_mode != queue_mode;
         let registration = changed.then(|| Box::new(registered.describe(remote)));
         let endpoint = device.endpoint.clone();
         self.emit(Event::Updated { endpoint, registration });
-        if shortened {
-            self.restart_lifetime(key, now);
-        }
-        if from != peer {
+        if let Some(from) = from.filter(|_| moved) {
             self.move_link(key, from, peer, now);
         }
+        self.keep_awake(key, sooner);
         self.upgrade_contacted(key, now);
         Ok(Response::new(Code::CHANGED))
-    }
-
-    /// The lifetime became shorter: the timer that is set would fire too late. One that fires too early is
-    /// set anew when it does.
-    fn restart_lifetime(&mut self, key: DeviceKey, now: Instant) {
-        let Some(device) = self.devices.get_mut(key) else { return };
-        let Some(registered) = device.registration.as_mut() else { return };
-        let lifetime = registered.lifetime;
-        if let Some(timer) = registered.timer.take() {
-            self.timers.cancel(timer);
-        }
-        let timer = self.set_lifetime(key, lifetime, now);
-        if let Some(registered) = self.devices.get_mut(key).and_then(|device| device.registration.as_mut()) {
-            registered.timer = timer;
-        }
     }
 
     fn deregister(&mut self, peer: Link, location: &[u8], now: Instant) -> Result<Response, Refused> {
@@ -237,7 +224,7 @@ impl Server {
         let registered = registered.ok_or_else(not_registered)?;
         let own = match (&registered.identity, self.session(peer)) {
             (Some(identity), Some(session)) => *identity == session.identity,
-            (None, None) => registered.link == peer,
+            (None, None) => registered.link == Some(peer),
             _ => false,
         };
         if own { Ok(key) } else { Err(not_registered()) }
@@ -249,7 +236,9 @@ impl Server {
         if let Some(timer) = registered.timer {
             self.timers.cancel(timer);
         }
-        self.keep_retransmissions(key, registered.link);
+        if let Some(link) = registered.link {
+            self.keep_retransmissions(key, link);
+        }
         self.fail_operations(key, now);
         self.end_observations(key, now);
         if let Some(device) = self.devices.get(key) {
@@ -264,51 +253,6 @@ impl Server {
         if device.is_some_and(|device| device.registration.is_none() && device.upgrade.is_none()) {
             self.devices.remove(key);
         }
-    }
-
-    pub(super) fn check_lifetime(&mut self, key: DeviceKey, now: Instant) {
-        let grace = self.config.grace;
-        let Some(device) = self.devices.get_mut(key) else { return };
-        let Some(registered) = device.registration.as_mut() else { return };
-        registered.timer = None;
-        let due = registered.heard + registered.lifetime.saturating_add(grace);
-        if due > now {
-            // Heard of since the timer was set.
-            registered.timer = Some(self.timers.set(due, Timer::Lifetime(key)));
-        } else {
-            self.end_registration(key, Gone::Expired, now);
-            self.remove_if_idle(key);
-        }
-    }
-
-    /// A datagram came over this link: an authenticated one is a sign of life, and a sleeping device is
-    /// awake.
-    pub(super) fn heard(&mut self, link: Link, now: Instant) {
-        let Some(key) = self.devices.by_link(link) else { return };
-        let Some(registered) = self.devices.get_mut(key).and_then(|device| device.registration.as_mut())
-        else {
-            return;
-        };
-        if link.is_secured() {
-            registered.heard = now;
-        }
-        if registered.queue_mode {
-            self.coap.release(link, now);
-        }
-    }
-
-    /// A session ended. The registration lives on: the device may come back on a new session.
-    pub(super) fn disconnect(&mut self, link: Link, now: Instant) {
-        if let Some(key) = self.devices.by_link(link) {
-            self.keep_retransmissions(key, link);
-            if let Some(registered) =
-                self.devices.get_mut(key).and_then(|device| device.registration.as_mut())
-            {
-                registered.connected = false;
-            }
-            self.upgrade_gone(key, now);
-        }
-        self.coap.forget(link, now);
     }
 }
 

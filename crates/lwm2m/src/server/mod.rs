@@ -34,10 +34,14 @@ mod event;
 mod exchange;
 mod images;
 mod interface;
+mod lifetime;
 mod objects;
+mod oddity;
 mod operations;
 mod parameters;
 mod registered;
+mod restore;
+mod snapshot;
 pub mod upgrade;
 mod upgrades;
 
@@ -59,7 +63,10 @@ pub use event::{
     Endpoint, Event, Gone, Operation, OperationError, OperationId, OperationOutput, Registration,
 };
 pub use objects::ObjectList;
-pub use parameters::{Oddity, ParameterError, Version};
+pub use oddity::Oddity;
+pub use parameters::{ParameterError, Version};
+pub use restore::RestoreError;
+pub use snapshot::{ObservationSnapshot, RegistrationSnapshot, SnapshotError};
 pub use upgrades::StartError;
 
 use self::devices::{DeviceKey, Devices};
@@ -99,8 +106,8 @@ struct Session {
 /// What a timer is for.
 #[derive(Clone, Copy, Debug)]
 enum Timer {
-    /// A registration may have run out.
-    Lifetime(DeviceKey),
+    /// A registration may have run out, or its device may have fallen asleep.
+    Registration(DeviceKey),
     /// An upgrade wants to go on.
     Upgrade(DeviceKey),
 }
@@ -137,7 +144,8 @@ impl Server {
     /// What is known of a device's registration.
     pub fn registration(&self, endpoint: &str) -> Option<Registration> {
         let device = self.devices.get(self.devices.by_endpoint(endpoint)?)?;
-        device.registration.as_deref().map(|registered| registered.describe(self.remote(registered.link)))
+        let registered = device.registration.as_deref()?;
+        Some(registered.describe(registered.link.and_then(|link| self.remote(link))))
     }
 
     /// The session of a link, while it is up.
@@ -210,7 +218,7 @@ impl Machine for Server {
         self.work(now);
         for _ in 0..TIMERS_PER_CALL {
             match self.timers.expire(now) {
-                Some(Timer::Lifetime(key)) => self.check_lifetime(key, now),
+                Some(Timer::Registration(key)) => self.check_registration(key, now),
                 Some(Timer::Upgrade(key)) => self.wake_upgrade(key, now),
                 None => break,
             }

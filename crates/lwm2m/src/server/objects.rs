@@ -1,10 +1,10 @@
 //! The list of objects that a device registers with.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use super::parameters::Oddity;
-use crate::format::link::{self, LinkError};
+use super::oddity::Oddity;
+use crate::format::link::{self, LinkError, LinkWriter};
 use crate::object;
 use crate::path::{InstanceId, ObjectId, Path};
 
@@ -26,6 +26,21 @@ impl ObjectList {
         self.objects.iter().any(|(listed, _)| *listed == object)
     }
 
+    /// Writes it as a body in link-format that reads the same.
+    pub fn to_links(&self) -> String {
+        let mut links = LinkWriter::new();
+        links.link(prefix_with_slash(&self.root)).attribute("rt", "\"oma.lwm2m\"");
+        if !self.formats.is_empty() {
+            let numbers: Vec<String> = self.formats.iter().map(ToString::to_string).collect();
+            links.attribute("ct", format_args!("\"{}\"", numbers.join(" ")));
+        }
+        for (object, instance) in &self.objects {
+            let path = instance.map_or(Path::Object(*object), |instance| Path::Instance(*object, instance));
+            links.link(format_args!("{}{path}", self.root));
+        }
+        String::from_utf8(links.into_bytes()).unwrap_or_default()
+    }
+
     /// Reads a body in link-format.
     pub(super) fn parse(body: &[u8]) -> Result<(Self, Vec<Oddity>), LinkError> {
         let list = link::parse(body)?;
@@ -36,7 +51,7 @@ impl ObjectList {
         let mut objects = Self::default();
         for link in &list.links {
             if link.attribute("rt").is_some_and(|kind| kind.split(' ').any(|kind| kind == "oma.lwm2m")) {
-                objects.root = prefix(link.target).into();
+                objects.root = prefix(link.target);
             }
             let formats = link.attributes().filter(|(name, _)| *name == "ct").filter_map(|(_, value)| value);
             let formats =
@@ -69,8 +84,11 @@ impl ObjectList {
 
     /// The path of a target without the alternate root.
     fn place(&self, target: &str) -> Option<Path> {
-        let target = target.strip_prefix(self.root.as_str()).unwrap_or(target);
-        if target.is_empty() || target == prefix_with_slash(&self.root) {
+        let target = target.trim_matches('/');
+        let below = target.strip_prefix(self.root.trim_matches('/'));
+        let below = below.filter(|below| self.root.is_empty() || below.is_empty() || below.starts_with('/'));
+        let target = below.unwrap_or(target);
+        if target.is_empty() {
             return Some(Path::Root);
         }
         let mut numbers = [0; 2];
@@ -86,9 +104,12 @@ impl ObjectList {
 /// Content formats that are kept of one registration.
 const MOST_FORMATS: usize = 8;
 
-/// `/` and the empty target are no prefix.
-fn prefix(target: &str) -> &str {
-    target.trim_end_matches('/')
+/// `/` and the empty target are no prefix; some clients leave out the slash in front.
+fn prefix(target: &str) -> String {
+    match target.trim_matches('/') {
+        "" => String::new(),
+        target => alloc::format!("/{target}"),
+    }
 }
 
 fn prefix_with_slash(root: &str) -> &str {
@@ -122,6 +143,13 @@ mod tests {
         let text = "</lwm2m>;rt=oma.lwm2m;ct=11543,</lwm2m/3/0>,</lwm2m/5/0>";
         let (list, oddities) = ObjectList::parse(text.as_bytes()).unwrap();
         assert_eq!((list.root.as_str(), oddities), ("/lwm2m", Vec::new()));
+        assert_eq!(
+            ObjectList::parse(b"<lwm2m>;rt=oma.lwm2m;ct=11543,<lwm2m/3/0>,<lwm2m/5/0>").unwrap().0,
+            list
+        );
+        let links = list.to_links();
+        assert_eq!(links, "</lwm2m>;rt=\"oma.lwm2m\";ct=\"11543\",</lwm2m/3/0>,</lwm2m/5/0>");
+        assert_eq!(ObjectList::parse(links.as_bytes()).unwrap(), (list, Vec::new()));
         assert_eq!(objects(text).0, [(3, Some(0)), (5, Some(0))]);
     }
 

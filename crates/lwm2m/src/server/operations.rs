@@ -73,7 +73,7 @@ impl Server {
     /// The link over which the device can be reached now.
     pub(super) fn link_of(&self, key: DeviceKey) -> Option<Link> {
         let registered = self.devices.get(key)?.registration.as_ref()?;
-        registered.connected.then_some(registered.link)
+        registered.link
     }
 
     /// Sends a request. The device is registered and connected.
@@ -92,7 +92,7 @@ impl Server {
     fn send(&mut self, exchange: Exchange, now: Instant) -> Option<RequestId> {
         let link = self.link_of(exchange.device)?;
         let registered = self.devices.get(exchange.device)?.registration.as_ref()?;
-        let asleep = registered.queue_mode && now - registered.heard > self.config.awake;
+        let asleep = registered.queue_mode && !registered.awake;
         let request = exchange.what.request(&registered.objects.root, exchange.format);
         if asleep {
             self.coap.hold(link, now);

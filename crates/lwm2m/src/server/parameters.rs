@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::oddity::Oddity;
+
 /// The version that a client speaks.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Version {
@@ -25,45 +27,6 @@ impl fmt::Display for Version {
             Self::V1_0 => "1.0",
             Self::V1_1 => "1.1",
             Self::V1_2 => "1.2",
-        })
-    }
-}
-
-/// What was let through although the standard does not allow it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub enum Oddity {
-    /// No `lwm2m`: taken for 1.0.
-    NoVersion,
-    /// `lwm2m=1.0.2` or the like.
-    PatchVersion,
-    /// `lt=0`: taken for a registration without end.
-    ZeroLifetime,
-    /// `b=UQ` from a client of 1.1 or later.
-    QueueInBinding,
-    /// `b=` without a letter.
-    EmptyBinding,
-    /// A parameter came twice; the first counts.
-    Repeated,
-    /// The body has no Content-Format.
-    NoContentFormat,
-    /// White space, commas or zeros where a link list has none.
-    LooseLinkList,
-    /// Links that name no object, or one number twice.
-    OddLinks,
-}
-
-impl fmt::Display for Oddity {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::NoVersion => "registers without lwm2m, taken for 1.0",
-            Self::PatchVersion => "registers with a version of three numbers",
-            Self::ZeroLifetime => "registers with lt=0, taken for endless",
-            Self::QueueInBinding => "registers with Q inside b, as in 1.0",
-            Self::EmptyBinding => "registers with an empty b",
-            Self::Repeated => "repeats a parameter of the registration; the first counts",
-            Self::NoContentFormat => "registers without a content format",
-            Self::LooseLinkList => "sends a link list with stray white space, commas or zeros",
-            Self::OddLinks => "lists links that name no object, or one twice",
         })
     }
 }

@@ -11,7 +11,8 @@ use machine::{Instant, Link, Random, TimerId};
 
 use super::event::Registration;
 use super::objects::ObjectList;
-use super::parameters::{Oddity, Version};
+use super::oddity::Oddity;
+use super::parameters::Version;
 use super::url_safe;
 
 /// The path behind `/rd/`: 72 bits in letters.
@@ -45,7 +46,8 @@ impl fmt::Display for Location {
 #[derive(Debug)]
 pub(super) struct Registered {
     pub(super) location: Location,
-    pub(super) link: Link,
+    /// Where the device is; `None` while its session is down or, after a restart, not up again.
+    pub(super) link: Option<Link>,
     /// Shared with the session that proved it.
     pub(super) identity: Option<Arc<[u8]>>,
     pub(super) lifetime: Duration,
@@ -55,14 +57,38 @@ pub(super) struct Registered {
     pub(super) sms: Option<String>,
     pub(super) objects: ObjectList,
     pub(super) oddities: Vec<Oddity>,
-    /// The session is up; always so on an open link.
-    pub(super) connected: bool,
+    /// It listens: it does not use queue mode, or was heard a short time ago.
+    pub(super) awake: bool,
     /// The last message of the device that counts as a sign of life.
     pub(super) heard: Instant,
+    /// How long before the clock started that was, in seconds; zero unless the device was last heard before
+    /// a restart.
+    pub(super) heard_before_start: u32,
+    /// The last message of any kind: whoever sent it, the device listens for a while after its own.
+    pub(super) active: Instant,
+    /// For the end of its lifetime, or before that of the time it listens.
     pub(super) timer: Option<TimerId>,
 }
 
 impl Registered {
+    /// When it runs out if nothing more is heard; [`Instant::FAR_FUTURE`] if never.
+    pub(super) fn expires(&self, grace: Duration) -> Instant {
+        let silent = Duration::from_secs(self.heard_before_start.into());
+        self.heard + self.lifetime.saturating_add(grace).saturating_sub(silent)
+    }
+
+    /// How long nothing was heard.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        (now - self.heard) + Duration::from_secs(self.heard_before_start.into())
+    }
+
+    /// The device gave a sign of life.
+    pub(super) fn hear(&mut self, now: Instant) {
+        self.heard = now;
+        self.active = now;
+        self.heard_before_start = 0;
+    }
+
     /// As the owner of the server is told it; `remote` is the address of the session.
     pub(super) fn describe(&self, remote: Option<SocketAddr>) -> Registration {
         Registration {

@@ -2,6 +2,8 @@
 
 mod images;
 mod operations;
+mod queue_mode;
 mod registration;
+mod restart;
 mod rig;
 mod upgrades;

@@ -186,7 +186,7 @@ impl Dispatcher {
             Event::Notified { endpoint, path, value } => self.notified(&endpoint, path, &value),
             Event::ObservationEnded { endpoint, path } => self.observation_ended(&endpoint, path),
             // Shards have taken what these were for.
-            Event::OperationDone { .. } => {}
+            Event::OperationDone { .. } | Event::Awake { .. } | Event::Asleep { .. } => {}
         }
     }
 

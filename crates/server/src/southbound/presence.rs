@@ -136,7 +136,7 @@ impl Presence {
 fn describe(state: &mut DeviceState, registration: &Registration, now: Moment) {
     state.registered = true;
     state.last_seen_at = now.0;
-    state.secured = registration.link.is_secured();
+    state.secured = registration.identity.is_some();
     state.address = address(registration);
     state.lwm2m_version = registration.version.to_string();
     state.lifetime_seconds = match registration.lifetime {
@@ -150,8 +150,8 @@ fn describe(state: &mut DeviceState, registration: &Registration, now: Moment) {
 /// Such as `coaps://192.0.2.7:40001`.
 fn address(registration: &Registration) -> String {
     let (scheme, remote): (&str, Option<SocketAddr>) = match registration.link {
-        Link::Open(path) => ("coap", Some(path.remote)),
-        Link::Secured(_) => ("coaps", registration.remote),
+        Some(Link::Open(path)) => ("coap", Some(path.remote)),
+        _ => ("coaps", registration.remote),
     };
     remote.map(|remote| format!("{scheme}://{remote}")).unwrap_or_default()
 }

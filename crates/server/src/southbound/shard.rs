@@ -132,7 +132,7 @@ impl Commanded for Shard {
             Command::Cancel(id) => self.server.cancel_upgrade(id, now),
             Command::Release(endpoint) => self.server.release(&endpoint, now),
             Command::Remove(endpoint) => {
-                let link = self.server.registration(&endpoint).map(|registration| registration.link);
+                let link = self.server.registration(&endpoint).and_then(|registration| registration.link);
                 self.closing.extend(link.filter(|link| link.is_secured()));
                 self.server.release(&endpoint, now);
             }

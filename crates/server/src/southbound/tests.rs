@@ -85,7 +85,7 @@ impl Rig {
     async fn register(&self, shard: u8) {
         let registration = Registration {
             location: "x".to_owned(),
-            link: Link::Secured(SessionId(1)),
+            link: Some(Link::Secured(SessionId(1))),
             remote: "192.0.2.7:40001".parse().ok(),
             identity: Some(b"identity".to_vec()),
             lifetime: Duration::from_secs(60),

@@ -19,6 +19,7 @@ fn names(events: &[Event]) -> Vec<&'static str> {
         Event::Deregistered { why: Gone::Deregistered, .. } => "deregistered",
         Event::Deregistered { why: Gone::Expired, .. } => "expired",
         Event::Deregistered { why: Gone::Dropped, .. } => "dropped",
+        Event::Awake { .. } => "awake",
         Event::Refused { .. } => "refused",
         Event::OperationDone { .. } => "operation",
         _ => "other",
@@ -32,10 +33,10 @@ fn ets_101_a_registration_is_stored_as_it_was_said() {
     let link = rig.session("key-a");
     let response = rig.register(link, "ep=a&lt=300&lwm2m=1.1&b=U&Q&sms=+4912345");
     assert_eq!(response.code, Code::CREATED);
-    assert_eq!(names(&rig.take_events()), ["registered"]);
+    assert_eq!(names(&rig.take_events()), ["registered", "awake"]);
     let registration = rig.server.registration("a").unwrap();
     assert_eq!(registration.location, location(&response));
-    assert_eq!(registration.link, link);
+    assert_eq!(registration.link, Some(link));
     assert_eq!(registration.identity.as_deref(), Some(&b"key-a"[..]));
     assert_eq!(registration.remote.map(|remote| remote.port()), Some(1_001));
     assert_eq!(registration.lifetime, Duration::from_secs(300));
@@ -110,7 +111,7 @@ fn ets_105_reg_12_registering_again_replaces() {
     let second = rig.registered(moved, GOOD);
     assert_ne!(first, second);
     assert_eq!(rig.request(link, Request::post(&format!("/rd/{first}"))).code, Code::NOT_FOUND);
-    assert_eq!(rig.server.registration("a").unwrap().link, moved);
+    assert_eq!(rig.server.registration("a").unwrap().link, Some(moved));
     assert_eq!(
         (rig.server.device_count(), names(&rig.take_events())),
         (1, ["registered", "registered again"].into())
@@ -161,7 +162,7 @@ fn reg_11_17_a_new_session_of_the_same_identity_takes_the_registration_along() {
     assert_eq!(rig.result(id), Err(OperationError::NotRegistered));
     let second = rig.session("key-a");
     assert_eq!(rig.request(second, Request::post(&format!("/rd/{location}"))).code, Code::CHANGED);
-    assert_eq!(rig.server.registration("a").unwrap().link, second);
+    assert_eq!(rig.server.registration("a").unwrap().link, Some(second));
     rig.operate("a", Operation::Read("/3/0/3".parse().unwrap()));
     assert_eq!(rig.take("/3/0/3").0, second);
     // Without DTLS nothing proves that it is the same device.

@@ -35,6 +35,7 @@ impl Directory for Alphabet {
 
 pub(super) struct Rig {
     pub(super) server: Server,
+    config: Config,
     pub(super) now: Instant,
     devices: BTreeMap<Link, coap::Endpoint<u8>>,
     /// Requests of the server that wait for an answer, oldest first.
@@ -58,7 +59,8 @@ impl Rig {
             ..config
         };
         Self {
-            server: Server::new(config, Arc::new(Alphabet), [1; 32]),
+            server: Server::new(config.clone(), Arc::new(Alphabet), [1; 32]),
+            config,
             now: Instant::from_secs(1),
             devices: BTreeMap::new(),
             asked: Vec::new(),
@@ -66,6 +68,19 @@ impl Rig {
             answers: BTreeMap::new(),
             sessions: 0,
         }
+    }
+
+    /// A server that knows nothing takes the place of the old one, on the same address.
+    pub(super) fn restart(&mut self) {
+        self.server = Server::new(self.config.clone(), Arc::new(Alphabet), [2; 32]);
+        self.events.clear();
+    }
+
+    /// After a restart: a session that was restored has this number.
+    pub(super) fn session_again(&mut self, link: Link, identity: &str) {
+        let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1_000);
+        let up = SessionEvent::Up { link, identity: identity.as_bytes(), remote, request: None };
+        self.server.handle_session(up, self.now);
     }
 
     /// A device with a DTLS session and this identity.
