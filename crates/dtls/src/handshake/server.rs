@@ -379,3 +379,38 @@ fn plan(hello: &ClientHello<'_>, config: &Config, random: &mut Random) -> Plan {
         Plan::Id(id)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(extended_master_secret: bool) -> ResumableSession {
+        ResumableSession {
+            suite: Suite::PskAes128Ccm8,
+            extended_master_secret,
+            master: MasterSecret::from_bytes(&[1; 48]),
+            key: [2; 8],
+            server_name: Print::default(),
+            established: Instant::ZERO,
+            identity: b"device".to_vec(),
+        }
+    }
+
+    #[test]
+    fn d24_rfc_7627_decides_about_the_extended_master_secret() {
+        for (before, now, expected) in [
+            (true, true, Ok(true)),
+            (true, false, Err(Fault::NoExtendedMasterSecret)),
+            (false, true, Ok(false)),
+            // A client that never knew of it saves its flights.
+            (false, false, Ok(true)),
+        ] {
+            let extensions = Extensions { extended_master_secret: now, ..Extensions::default() };
+            let body = hello::client_hello(&[7; 32], &[8; 16], &[], &Suite::ALL, extensions);
+            let hello = ClientHello::parse(&body).unwrap();
+            let config = Config::default();
+            let resumed = resume(session(before), &hello, &Print::default(), &config, Instant::ZERO);
+            assert_eq!(resumed.map(|session| session.is_some()), expected, "{before} {now}");
+        }
+    }
+}

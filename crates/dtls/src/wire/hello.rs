@@ -120,8 +120,8 @@ pub(crate) struct ClientHello<'a> {
     pub(crate) session: &'a [u8],
     pub(crate) cookie: &'a [u8],
     pub(crate) extensions: Extensions<'a>,
-    /// The body up to the cookie, and from behind it to the extensions: what RFC 6347 section 4.2.1 binds to
-    /// the cookie.
+    /// The body up to the session, and from behind the cookie to the extensions: what RFC 6347 section 4.2.1
+    /// binds to the cookie, but for the session. mbedTLS invents another one when it returns the cookie.
     pub(crate) parameters: [&'a [u8]; 2],
     suites: &'a [u8],
     compressions: &'a [u8],
@@ -132,8 +132,8 @@ impl<'a> ClientHello<'a> {
         let mut reader = Reader(body);
         let version = Version(reader.u16()?);
         let random = reader.array()?;
-        let session = reader.vector8()?;
         let before = &body[..body.len() - reader.0.len()];
+        let session = reader.vector8()?;
         let cookie = reader.vector8()?;
         let behind = reader.0;
         let suites = reader.vector16()?;

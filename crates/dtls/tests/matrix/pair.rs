@@ -37,7 +37,7 @@ impl Flight {
     /// Which flight a datagram is.
     pub fn of(datagram: &[u8]) -> Self {
         match (datagram[0], datagram.get(13)) {
-            (22, Some(1)) if datagram[25 + 35] == 0 => Self::Hello,
+            (22, Some(1)) if datagram[25 + 35 + usize::from(datagram[25 + 34])] == 0 => Self::Hello,
             (22, Some(1)) => Self::HelloWithCookie,
             (22, Some(2)) => Self::ServerHello,
             (22, Some(3)) => Self::Verify,
@@ -237,6 +237,7 @@ pub struct Hello {
     pub record_version: u16,
     pub version: u16,
     pub random: [u8; 32],
+    pub session: Vec<u8>,
     pub cookie: Vec<u8>,
     pub suites: Vec<u16>,
     pub compressions: Vec<u8>,
@@ -251,6 +252,7 @@ impl Default for Hello {
             record_version: 0xFEFD,
             version: 0xFEFD,
             random: [5; 32],
+            session: Vec::new(),
             cookie: Vec::new(),
             suites: vec![0xC0A8],
             compressions: vec![0],
@@ -264,7 +266,8 @@ impl Hello {
     pub fn datagram(&self) -> Vec<u8> {
         let mut body = self.version.to_be_bytes().to_vec();
         body.extend_from_slice(&self.random);
-        body.push(0);
+        body.push(self.session.len() as u8);
+        body.extend_from_slice(&self.session);
         body.push(self.cookie.len() as u8);
         body.extend_from_slice(&self.cookie);
         body.extend_from_slice(&(2 * self.suites.len() as u16).to_be_bytes());
@@ -326,7 +329,9 @@ pub fn split(datagram: &[u8]) -> Vec<Vec<u8>> {
     let mut records = Vec::new();
     let mut rest = datagram;
     while rest.len() >= 13 {
-        let length = 13 + usize::from(u16::from_be_bytes([rest[11], rest[12]]));
+        // A connection id of ours stands before the length.
+        let end = if rest[0] == 25 { 21 } else { 13 };
+        let length = end + usize::from(u16::from_be_bytes([rest[end - 2], rest[end - 1]]));
         let (record, behind) = rest.split_at(length);
         records.push(record.to_vec());
         rest = behind;
