@@ -106,7 +106,10 @@ static int failed(const char *what, int code) {
 }
 
 static int handshake(void) {
-    int result = mbedtls_ssl_handshake(&ssl);
+    int result;
+    do {
+        result = mbedtls_ssl_handshake(&ssl);
+    } while (result == MBEDTLS_ERR_SSL_WANT_READ || result == MBEDTLS_ERR_SSL_WANT_WRITE);
     if (result != 0) return failed("handshake", result);
     mbedtls_ssl_session_free(&session);
     mbedtls_ssl_session_init(&session);

@@ -8,18 +8,20 @@ use dtls::{Event, Suite};
 use machine::SessionEnd;
 
 const CCM_8: (&str, Suite) = ("+AES-128-CCM-8:+AEAD", Suite::PskAes128Ccm8);
+const CCM: (&str, Suite) = ("+AES-128-CCM:+AEAD", Suite::PskAes128Ccm);
+const GCM: (&str, Suite) = ("+AES-128-GCM:+AEAD", Suite::PskAes128Gcm);
 const CBC: (&str, Suite) = ("+AES-128-CBC:+SHA256", Suite::PskAes128CbcSha256);
 
 #[test]
 fn server_serves_gnutls_in_every_suite() {
-    for suite in [CCM_8, CBC] {
+    for suite in [CCM_8, CCM, GCM, CBC] {
         serve(suite, "");
     }
 }
 
 #[test]
 fn server_serves_gnutls_without_extended_master_secret() {
-    for suite in [CCM_8, CBC] {
+    for suite in [CCM_8, CCM, GCM, CBC] {
         serve(suite, ":%NO_SESSION_HASH");
     }
 }
@@ -32,7 +34,7 @@ fn server_serves_gnutls_with_mac_then_encrypt() {
 
 #[test]
 fn client_calls_gnutls_in_every_suite() {
-    for suite in [CCM_8, CBC] {
+    for suite in [CCM_8, CCM, GCM, CBC] {
         call(suite, "");
         call(suite, ":%NO_SESSION_HASH");
     }

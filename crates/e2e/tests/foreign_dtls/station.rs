@@ -37,6 +37,10 @@ impl Station {
         self.socket.local_addr().unwrap().port()
     }
 
+    pub fn statistics(&self) -> dtls::Statistics {
+        self.endpoint.statistics()
+    }
+
     pub fn call(&mut self, to: SocketAddr) -> SessionId {
         let credential = Credential { identity: IDENTITY.into(), key: KEY.into() };
         let now = self.now();
