@@ -93,7 +93,7 @@ fn run_tests(rows: &[Row]) -> Result<BTreeMap<String, bool>, Failure> {
     let mut command = Command::new(cargo);
     command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests", "--"]);
     command.args(filters).current_dir(tools::workspace()).stdout(writer).stderr(errors);
-    command.envs(tools::own_programs()?);
+    command.envs(tools::tested_programs()?);
     let mut child = command.spawn().map_err(|error| Failure::new(step, error))?;
     // Its copies of the pipe's end would keep the reading below from ending.
     drop(command);

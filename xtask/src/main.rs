@@ -54,17 +54,18 @@ fn main() -> ExitCode {
 fn test(filter: &[&str]) -> Result<(), Failure> {
     prerequisites::install(prerequisites::FOR_TESTS)?;
     cargo(&["build", "--package", "server", "--package", "vmodule", "--bins"])?;
-    let binaries = tools::own_programs()?;
+    let binaries = tools::tested_programs()?;
     if tools::succeeds("cargo", &["nextest", "--version"]) {
         let arguments = [&["nextest", "run", "--workspace"], filter].concat();
         tools::cargo_with(&arguments, &binaries)?;
         if filter.is_empty() {
             tools::cargo_with(&["test", "--workspace", "--doc", "--quiet"], &binaries)?;
         }
-        Ok(())
     } else {
-        tools::cargo_with(&[&["test", "--workspace"], filter].concat(), &binaries)
+        tools::cargo_with(&[&["test", "--workspace"], filter].concat(), &binaries)?;
     }
+    // The fuzz targets are a workspace of their own; here they replay what fuzzing has found.
+    cargo(&[&["test", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--"], filter].concat())
 }
 
 fn bench(options: &[&str]) -> Result<(), Failure> {

@@ -1,19 +1,28 @@
 //! What must be on the machine, and how it gets there.
 
+use std::path::Path;
 use std::process::Command;
 
 use crate::failure::Failure;
 use crate::tools;
 
-/// A program (or a file, by its absolute path) that we need, and the Debian package that has it.
+/// Something that we need and the Debian package that has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Prerequisite {
-    program: &'static str,
+    wanted: Wanted,
     package: &'static str,
 }
 
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    Program(&'static str),
+    /// By its absolute path.
+    File(&'static str),
+    PythonModule(&'static str),
+}
+
 const fn needs(program: &'static str, package: &'static str) -> Prerequisite {
-    Prerequisite { program, package }
+    Prerequisite { wanted: Wanted::Program(program), package }
 }
 
 /// A C compiler, for SQLite and for the linker.
@@ -26,8 +35,10 @@ pub const FOR_TESTS: &[Prerequisite] = &[
     needs("coap-client-openssl", "libcoap3-bin"),
     needs("coap-server-openssl", "libcoap3-bin"),
     needs("tshark", "tshark"),
+    needs("python3", "python3"),
+    Prerequisite { wanted: Wanted::PythonModule("ensurepip"), package: "python3-venv" },
     needs("gnutls-cli", "gnutls-bin"),
-    needs("/usr/include/mbedtls/ssl.h", "libmbedtls-dev"),
+    Prerequisite { wanted: Wanted::File("/usr/include/mbedtls/ssl.h"), package: "libmbedtls-dev" },
     // A crate builds mbedTLS 3.6 with these.
     needs("cmake", "cmake"),
     needs("clang", "clang"),
@@ -36,7 +47,7 @@ pub const FOR_TESTS: &[Prerequisite] = &[
 /// Installs what is missing, or says how to.
 pub fn install(prerequisites: &[Prerequisite]) -> Result<(), Failure> {
     let mut packages: Vec<&str> =
-        prerequisites.iter().filter(|wanted| !exists(wanted.program)).map(|wanted| wanted.package).collect();
+        prerequisites.iter().filter(|needed| !needed.wanted.exists()).map(|needed| needed.package).collect();
     packages.dedup();
     if packages.is_empty() {
         return Ok(());
@@ -53,6 +64,16 @@ pub fn install(prerequisites: &[Prerequisite]) -> Result<(), Failure> {
         Ok(status) if status.success() => Ok(()),
         Ok(status) => Err(Failure::new("install what is missing", format!("{line} ended with {status}"))),
         Err(error) => Err(Failure::new("install what is missing", error)),
+    }
+}
+
+impl Wanted {
+    fn exists(self) -> bool {
+        match self {
+            Self::Program(name) => exists(name),
+            Self::File(path) => Path::new(path).is_file(),
+            Self::PythonModule(name) => tools::succeeds("python3", &["-c", &format!("import {name}")]),
+        }
     }
 }
 

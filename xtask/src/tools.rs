@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -39,13 +40,41 @@ pub fn program(name: &str, build: Build) -> Result<OsString, Failure> {
     }
 }
 
-/// Where our debug programs are, as the whole-system tests want to know it: CARGO_BIN_EXE_* exists only in a
-/// binary's own package.
-pub fn own_programs() -> Result<[(&'static str, OsString); 2], Failure> {
+/// Where the programs are that the whole-system tests run: CARGO_BIN_EXE_* exists only in a binary's own
+/// package.
+pub fn tested_programs() -> Result<[(&'static str, OsString); 3], Failure> {
     Ok([
         ("UPDRAFT_BIN", program("updraft", Build::Debug)?),
         ("VMODULE_BIN", program("vmodule", Build::Debug)?),
+        ("FOREIGN_PYTHON", foreign_python()?),
     ])
+}
+
+/// A Python of our own below the target folder, with the foreign peers of the whole-system tests.
+fn foreign_python() -> Result<OsString, Failure> {
+    let folder = target().join("foreign-python");
+    let python = folder.join("bin/python");
+    let requirements = workspace().join("crates/e2e/peers/requirements.txt");
+    let installed = folder.join("requirements.txt");
+    let wanted = fs::read(&requirements).map_err(|error| Failure::new("read what Python needs", error))?;
+    if fs::read(&installed).is_ok_and(|installed| installed == wanted) {
+        return Ok(python.into_os_string());
+    }
+    let step = "install the foreign peers that are written in Python";
+    run(step, Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
+    let mut install = Command::new(&python);
+    run(step, install.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&requirements))?;
+    fs::write(&installed, wanted).map_err(|error| Failure::new(step, error))?;
+    Ok(python.into_os_string())
+}
+
+fn run(step: &str, command: &mut Command) -> Result<(), Failure> {
+    let status = command.status().map_err(|error| Failure::new(step, error))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(Failure::new(step, format!("{command:?} ended with {status}")))
+    }
 }
 
 /// Runs cargo in the workspace.

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-/// A program of this workspace.
+/// A program that tests run.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Program {
     /// The server.
     Updraft,
     /// The virtual module.
     Vmodule,
+    /// A Python that has the foreign peers of `peers/requirements.txt`.
+    ForeignPython,
 }
 
 impl Program {
@@ -16,6 +18,7 @@ impl Program {
         match self {
             Self::Updraft => "updraft",
             Self::Vmodule => "vmodule",
+            Self::ForeignPython => "python",
         }
     }
 
@@ -23,6 +26,7 @@ impl Program {
         match self {
             Self::Updraft => "UPDRAFT_BIN",
             Self::Vmodule => "VMODULE_BIN",
+            Self::ForeignPython => "FOREIGN_PYTHON",
         }
     }
 }
@@ -35,7 +39,7 @@ pub struct MissingBinary {
     path: PathBuf,
 }
 
-/// The path of a program: what the environment says (`UPDRAFT_BIN`, `VMODULE_BIN`; set by
+/// The path of a program: what the environment says (`UPDRAFT_BIN`, `VMODULE_BIN`, `FOREIGN_PYTHON`; set by
 /// `cargo xtask test`), otherwise beside the folder of the running test.
 ///
 /// # Errors

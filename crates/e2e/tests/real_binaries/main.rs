@@ -3,6 +3,7 @@
 
 mod capture;
 mod credentials;
+mod foreign_device;
 mod rig;
 mod upgrade_both_ways;
 mod upgrade_canceled;

@@ -21,14 +21,22 @@ pub struct Server {
 struct Ports {
     http: SocketAddr,
     coaps: SocketAddr,
+    coap: SocketAddr,
+}
+
+impl Ports {
+    /// Those that the system chooses.
+    fn any() -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self { http: any, coaps: any, coap: any }
+    }
 }
 
 impl Server {
     /// Starts it with a fresh data folder inside `folder`.
     pub fn start(folder: &Path) -> Self {
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let process = serve(folder, Ports { http: any, coaps: any });
-        let mut server = Self { process, folder: folder.to_owned(), ports: Ports { http: any, coaps: any } };
+        let ports = Ports::any();
+        let mut server = Self { process: serve(folder, ports), folder: folder.to_owned(), ports };
         server.wait_until_ready();
         server
     }
@@ -36,6 +44,11 @@ impl Server {
     /// Where modules connect.
     pub fn coaps(&self) -> SocketAddr {
         self.ports.coaps
+    }
+
+    /// Where modules connect without encryption.
+    pub fn coap(&self) -> SocketAddr {
+        self.ports.coap
     }
 
     /// Ends it as a power cut does.
@@ -104,7 +117,11 @@ impl Server {
         });
         let ports = written.expect("it tells its ports");
         let address = |text: &Value| text.as_str().and_then(|text| text.parse().ok()).expect("an address");
-        self.ports = Ports { http: address(&ports["http"]), coaps: address(&ports["coaps"][0]) };
+        self.ports = Ports {
+            http: address(&ports["http"]),
+            coaps: address(&ports["coaps"][0]),
+            coap: address(&ports["coap"][0]),
+        };
     }
 }
 
@@ -115,6 +132,7 @@ fn serve(folder: &Path, ports: Ports) -> Process {
     command.env("UPDRAFT_DATA_DIR", folder.join("data"));
     command.env("UPDRAFT_HTTP__BIND", ports.http.to_string());
     command.env("UPDRAFT_LWM2M__COAPS_BIND", ports.coaps.to_string());
+    command.env("UPDRAFT_LWM2M__COAP_BIND", ports.coap.to_string());
     // Tests run on small disks too.
     command.env("UPDRAFT_PACKAGES__RESERVE", "0");
     Process::start("updraft", &mut command).expect("it starts")
