@@ -5,6 +5,10 @@
 
 use core::fmt;
 
+mod protocol;
+
+pub use protocol::Protocol;
+
 /// How far an upgrade is. Stages are passed in this order; some may be skipped.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Stage {

@@ -42,6 +42,12 @@ pub mod firmware {
     pub const PROTOCOLS: Path = Path::resource(5, 0, 8);
     /// Firmware Update Delivery Method: 0 pull, 1 push, 2 both.
     pub const DELIVERY: Path = Path::resource(5, 0, 9);
+    /// Cancel (execute; version 1.1).
+    pub const CANCEL: Path = Path::resource(5, 0, 10);
+    /// Severity: 0 critical, 1 mandatory, 2 optional (version 1.1).
+    pub const SEVERITY: Path = Path::resource(5, 0, 11);
+    /// Maximum Defer Period, in seconds (version 1.1).
+    pub const DEFER_PERIOD: Path = Path::resource(5, 0, 13);
 }
 
 /// Paths of object 3, instance 0 (OMA 3.xml).

@@ -4,7 +4,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use coap::{Code, ContentFormat, Payload, Request, Response};
+use coap::{Block, BlockSize, Code, ContentFormat, OptionNumber, Payload, Request, Response};
 
 use super::devices::DeviceKey;
 use super::event::OperationId;
@@ -48,7 +48,7 @@ pub(super) enum What {
     Discover(Path),
     Write(Path, Node),
     /// The whole of /5/0/0, shared with other devices.
-    Package(Arc<[u8]>),
+    Package(Arc<[u8]>, Option<BlockSize>),
     Execute(Path, Option<String>),
 }
 
@@ -93,7 +93,7 @@ impl What {
             | Self::Discover(path)
             | Self::Write(path, _)
             | Self::Execute(path, _) => *path,
-            Self::Package(_) => object::firmware::PACKAGE,
+            Self::Package(..) => object::firmware::PACKAGE,
         }
     }
 
@@ -112,7 +112,7 @@ impl What {
                 &[Some(LWM2M_TLV), Some(TEXT_PLAIN)]
             }
             Self::Write(..) => &[Some(LWM2M_TLV)],
-            Self::Package(_) => &[Some(LWM2M_TLV), None, Some(OCTET_STREAM)],
+            Self::Package(..) => &[Some(LWM2M_TLV), None, Some(OCTET_STREAM)],
             Self::Discover(_) | Self::Execute(..) => &[None],
         };
         let mut formats: Vec<_> = wanted
@@ -146,12 +146,15 @@ impl What {
             Self::Write(place, node) => {
                 with_content(Request::put(&path), format, written(*place, node, format).into())
             }
-            Self::Package(bytes) if format == Some(LWM2M_TLV) => {
+            Self::Package(bytes, _) if format == Some(LWM2M_TLV) => {
                 let node = Node::single(Value::Opaque(bytes.to_vec()));
                 let record = written(object::firmware::PACKAGE, &node, format);
                 with_content(Request::put(&path), format, record.into())
             }
-            Self::Package(bytes) => with_content(Request::put(&path), format, Payload::Shared(bytes.clone())),
+            Self::Package(bytes, size) => {
+                let request = with_content(Request::put(&path), format, Payload::Shared(bytes.clone()));
+                in_blocks(request, *size)
+            }
         }
     }
 
@@ -166,7 +169,7 @@ impl What {
                 Ok(links) => Reply::Links(links.into()),
                 Err(_) => Reply::Unreadable,
             },
-            Self::Write(..) | Self::Package(_) | Self::Execute(..) => Reply::Done,
+            Self::Write(..) | Self::Package(..) | Self::Execute(..) => Reply::Done,
         }
     }
 }
@@ -209,6 +212,15 @@ fn shape(path: Path) -> Shape {
         }
         _ => Shape::Several,
     }
+}
+
+/// Blocks of the size that the device took before: it need not refuse a larger one first (4.13).
+fn in_blocks(mut request: Request, size: Option<BlockSize>) -> Request {
+    if let Some(size) = size {
+        let first = Block { number: 0, more: request.payload.len() > size.bytes(), size };
+        request.options.set_uint(OptionNumber::BLOCK1, first.encode());
+    }
+    request
 }
 
 fn with_content(mut request: Request, format: Option<u16>, payload: Payload) -> Request {

@@ -298,12 +298,17 @@ impl Server {
             Action::Read(path) => What::Read(path),
             Action::Observe => What::Observe(object::STATE),
             Action::WriteUri(uri) => What::Write(object::PACKAGE_URI, Node::single(Value::String(uri))),
+            Action::WriteNumber(path, number) => What::Write(path, Node::single(Value::Integer(number))),
             Action::ClearPackage => What::Write(object::PACKAGE, Node::single(Value::Opaque([0].into()))),
             Action::WritePackage => match self.run(key) {
-                Some(run) => What::Package(run.procedure.plan().package.bytes.clone()),
+                Some(run) => {
+                    let procedure = &run.procedure;
+                    What::Package(procedure.plan().package.bytes.clone(), procedure.block_size())
+                }
                 None => return,
             },
             Action::Execute => What::Execute(object::UPDATE, None),
+            Action::ExecuteCancel => What::Execute(object::CANCEL, None),
             Action::CancelObservation => return self.end_upgrade_observation(key, now),
             Action::Abandon => return self.abandon_request(key, now),
         };

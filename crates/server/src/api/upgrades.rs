@@ -11,11 +11,27 @@ use crate::store::{upgrade_events as event_row, upgrades as row};
 #[derive(Serialize, Deserialize, ToSchema, Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Delivery {
-    /// The device downloads the image from this server.
+    /// What the device takes; PULL if it takes both.
     #[default]
+    Auto,
+    /// The device downloads the image from this server.
     Pull,
     /// This server writes the image to the device.
     Push,
+}
+
+/// By which protocol a device downloads.
+#[derive(Serialize, Deserialize, ToSchema, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// CoAP without encryption.
+    Coap,
+    /// CoAP over DTLS.
+    Coaps,
+    /// HTTP without encryption.
+    Http,
+    /// HTTP over TLS.
+    Https,
 }
 
 /// An upgrade to be started.
@@ -30,6 +46,9 @@ pub struct StartUpgrade {
     /// Who moves the bytes.
     #[serde(default)]
     pub delivery: Delivery,
+    /// By which protocol the device downloads, instead of the best one that it speaks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// Whether the device is asked to report changes by itself; otherwise it is asked again and again.
     #[serde(default = "yes")]
     #[schema(default = true)]
@@ -99,14 +118,14 @@ pub struct Upgrade {
     pub target_version: String,
     /// Bytes of the image.
     pub size_bytes: u64,
-    /// Who moves the bytes.
+    /// Who moves the bytes; `auto` until it is decided.
     pub delivery: Delivery,
     /// Whether the device reports changes by itself.
     pub observe: bool,
     /// Where the device downloads from, if not from the configured address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_uri: Option<String>,
-    /// How long the device may take to get the image.
+    /// How long the device may take to get the image; 0 is reckoned from its size and rate.
     pub timeout_seconds: i64,
     /// How far it is: `waiting`, `precheck`, `offering`, `downloading`, `downloaded`, `executing`,
     /// `updating`, `verifying` or `closing`.
@@ -141,10 +160,23 @@ pub struct Upgrade {
     pub finished_at: Option<String>,
 }
 
+/// What was wanted, or what was decided when the device was read.
+fn delivery_of(upgrade: &row::Upgrade) -> Delivery {
+    let record = upgrade.progress.record.as_deref().and_then(|record| std::str::from_utf8(record).ok());
+    let record = record.and_then(|record| record.parse::<lwm2m::server::upgrade::UpgradeRecord>().ok());
+    let decided = record.and_then(|record| record.delivery).map(firmware::upgrade::Delivery::code);
+    match decided.unwrap_or(&upgrade.delivery) {
+        "pull" => Delivery::Pull,
+        "push" => Delivery::Push,
+        _ => Delivery::Auto,
+    }
+}
+
 impl Upgrade {
     /// What is shown of an upgrade whose transfer is that far.
     pub fn new(upgrade: row::Upgrade, transfer: Option<app::Transfer>) -> Self {
         let id = upgrade.history_id();
+        let delivery = delivery_of(&upgrade);
         let row::Upgrade { progress, end, .. } = upgrade;
         Self {
             id,
@@ -154,7 +186,7 @@ impl Upgrade {
             package_name: upgrade.package_name,
             target_version: upgrade.target_version,
             size_bytes: u64::try_from(upgrade.size_bytes).unwrap_or_default(),
-            delivery: if upgrade.delivery == "push" { Delivery::Push } else { Delivery::Pull },
+            delivery,
             observe: upgrade.observe,
             base_uri: upgrade.base_uri,
             timeout_seconds: upgrade.timeout_seconds,

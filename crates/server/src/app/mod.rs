@@ -21,7 +21,9 @@ pub use directory::{Admitted, Directory, Security};
 pub use feed::{Feed, News, Transfer};
 pub use packages::{PackageText, Upload, UploadError};
 pub use start::{StartError, open_vault};
-pub use upgrades::{CancelError, ResumeError, StartUpgrade, StartUpgradeError, Started, UpgradeChange};
+pub use upgrades::{
+    AUTOMATIC, CancelError, Past, ResumeError, StartUpgrade, StartUpgradeError, Started, UpgradeChange,
+};
 
 use crate::clock::WallClock;
 use crate::config::Config;
@@ -119,7 +121,8 @@ impl PullBases {
 #[derive(Clone, Debug)]
 struct Settings {
     key_lengths: PskLengths,
-    upgrade_timeout: std::time::Duration,
+    /// `None` is reckoned from size and rate.
+    upgrade_timeout: Option<std::time::Duration>,
     pull_bases: PullBases,
 }
 

@@ -188,7 +188,8 @@ pub(crate) fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
     StartUpgrade {
         endpoint: endpoint.to_owned(),
         package: package.to_owned(),
-        delivery: Delivery::Pull,
+        delivery: Some(Delivery::Pull),
+        protocol: None,
         observe: true,
         base_uri: None,
         timeout: None,

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use firmware::upgrade::{Delivery, Stage};
+use firmware::upgrade::{Delivery, Protocol, Stage};
+use lwm2m::server::upgrade::{TransferMemory, UpgradeRecord};
 
 use super::{App, Order, Security};
 use crate::secrets::{NoRandomness, random};
@@ -21,8 +22,10 @@ pub struct StartUpgrade {
     pub endpoint: String,
     /// The id of the package.
     pub package: String,
-    /// Who moves the bytes.
-    pub delivery: Delivery,
+    /// Who moves the bytes; `None` is what the device takes.
+    pub delivery: Option<Delivery>,
+    /// By which protocol the device fetches; `None` is the best one that it speaks.
+    pub protocol: Option<Protocol>,
     /// Whether the device's state is observed; otherwise it is asked again and again.
     pub observe: bool,
     /// Where the device fetches the image, instead of the configured place.
@@ -57,6 +60,12 @@ pub enum StartUpgradeError {
     /// Devices cannot be told where to fetch the image.
     #[error("the server does not know under which address devices reach it")]
     NoPullAddress,
+    /// Nobody listens there.
+    #[error("this server offers no downloads over {0}")]
+    ProtocolOff(Protocol),
+    /// They exclude each other.
+    #[error("a protocol is for delivery by PULL, and a base URI has one already")]
+    ProtocolNotPossible,
     /// Not a time.
     #[error("a timeout is from 1 second to 30 days")]
     BadTimeout,
@@ -101,8 +110,17 @@ pub struct Started {
     pub package: Package,
     /// The checked image.
     pub image: Arc<[u8]>,
+    /// What its upgrades before left behind.
+    pub past: Past,
+}
+
+/// What an upgrade has to know of those before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Past {
     /// Whether an image that the device has already comes from us.
     pub leftovers_are_ours: bool,
+    /// How the device takes images.
+    pub memory: TransferMemory,
 }
 
 /// Why an upgrade that was interrupted cannot go on.
@@ -125,6 +143,9 @@ pub struct UpgradeChange {
     pub events: Vec<UpgradeEvent>,
 }
 
+/// The stored word for a delivery that is chosen by what the device takes.
+pub const AUTOMATIC: &str = "auto";
+
 /// The longest time that a transfer may take; a device may sleep for days.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
@@ -134,11 +155,12 @@ impl App {
     /// # Errors
     /// Something asked for does not exist or does not fit, or it cannot be stored.
     pub async fn start_upgrade(&self, wanted: StartUpgrade) -> Result<Upgrade, StartUpgradeError> {
-        let timeout = wanted.timeout.unwrap_or(self.inner.settings.upgrade_timeout);
-        if timeout < Duration::from_secs(1) || timeout > LONGEST {
+        let timeout = wanted.timeout.or(self.inner.settings.upgrade_timeout);
+        if timeout.is_some_and(|timeout| timeout < Duration::from_secs(1) || timeout > LONGEST) {
             return Err(StartUpgradeError::BadTimeout);
         }
-        let (device, package, image) = self.fitting(&wanted).await?;
+        let base_uri = self.base_uri(&wanted)?;
+        let (device, package, image) = self.fitting(&wanted, base_uri.is_some()).await?;
         let now = self.inner.clock.now();
         let upgrade = Upgrade {
             key: new_key(now.0)?,
@@ -150,10 +172,11 @@ impl App {
             file_name: package.file_name.clone(),
             target_version: package.version.clone(),
             size_bytes: package.size_bytes,
-            delivery: wanted.delivery.code().to_owned(),
+            delivery: wanted.delivery.map_or(AUTOMATIC, Delivery::code).to_owned(),
             observe: wanted.observe,
-            base_uri: wanted.base_uri.map(|uri| uri.to_string()),
-            timeout_seconds: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+            base_uri,
+            timeout_seconds: timeout
+                .map_or(0, |timeout| i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)),
             created_at: now,
             progress: Progress {
                 stage: Stage::Waiting.code().to_owned(),
@@ -169,17 +192,34 @@ impl App {
             },
             end: None,
         };
-        let (upgrade, leftovers_are_ours) = self.insert_upgrade(upgrade).await?;
+        let (upgrade, past) = self.insert_upgrade(upgrade).await?;
         tracing::info!(upgrade = upgrade.history_id(), package = upgrade.package_name, "upgrade started");
-        let started = Started { upgrade: upgrade.clone(), package, image, leftovers_are_ours };
+        let started = Started { upgrade: upgrade.clone(), package, image, past };
         self.order(Order::Start(Box::new(started))).await;
         Ok(upgrade)
+    }
+
+    /// Where the device has to fetch from, if it is not free to choose.
+    fn base_uri(&self, wanted: &StartUpgrade) -> Result<Option<String>, StartUpgradeError> {
+        match (wanted.protocol, &wanted.base_uri) {
+            (Some(_), Some(_)) => Err(StartUpgradeError::ProtocolNotPossible),
+            (Some(_), None) if wanted.delivery == Some(Delivery::Push) => {
+                Err(StartUpgradeError::ProtocolNotPossible)
+            }
+            (Some(protocol), None) => {
+                let mut bases = self.pull_bases().into_iter();
+                let base = bases.find(|base| Protocol::of_uri(base) == Some(protocol));
+                base.map(Some).ok_or(StartUpgradeError::ProtocolOff(protocol))
+            }
+            (None, base) => Ok(base.as_ref().map(ToString::to_string)),
+        }
     }
 
     /// The device, the package and its image, if they fit together.
     async fn fitting(
         &self,
         wanted: &StartUpgrade,
+        has_base: bool,
     ) -> Result<(Device, Package, Arc<[u8]>), StartUpgradeError> {
         let (device, package) = {
             let reader = &mut *self.inner.store.read().await?;
@@ -198,7 +238,7 @@ impl App {
             });
         }
         let security = Security::from_code(&device.security).unwrap_or(Security::Psk);
-        if wanted.delivery == Delivery::Pull && wanted.base_uri.is_none() && !self.can_pull(security) {
+        if wanted.delivery == Some(Delivery::Pull) && !has_base && !self.can_pull(security) {
             return Err(StartUpgradeError::NoPullAddress);
         }
         let image = self.image(&package).await.map_err(StartUpgradeError::PackageDamaged)?;
@@ -215,7 +255,7 @@ impl App {
         tokio::task::spawn_blocking(move || images.load(hash)).await.unwrap_or(Err(ImageError::Missing))
     }
 
-    async fn insert_upgrade(&self, mut upgrade: Upgrade) -> Result<(Upgrade, bool), StartUpgradeError> {
+    async fn insert_upgrade(&self, mut upgrade: Upgrade) -> Result<(Upgrade, Past), StartUpgradeError> {
         let event = UpgradeEvent {
             number: 1,
             at: upgrade.created_at,
@@ -236,8 +276,8 @@ impl App {
                 upgrade.number = devices::take_upgrade_number(connection, &upgrade.device_id).await?;
                 upgrades::insert(connection, &upgrade).await?;
                 upgrade_events::insert(connection, upgrade.key, &event).await?;
-                let ours = left_something(connection, &upgrade).await?;
-                Ok((upgrade, ours))
+                let past = past(connection, &upgrade).await?;
+                Ok((upgrade, past))
             })
         });
         change.await
@@ -321,14 +361,14 @@ impl App {
     /// # Errors
     /// The image is missing or damaged, or the store does not answer.
     pub async fn resumed(&self, upgrade: Upgrade) -> Result<Started, ResumeError> {
-        let (package, leftovers_are_ours) = {
+        let (package, past) = {
             let reader = &mut *self.inner.store.read().await?;
             let package = packages::by_id(reader, &upgrade.package_id).await.map_err(StoreError::from)?;
-            let ours = left_something(reader, &upgrade).await.map_err(StoreError::from)?;
-            (package.ok_or(ImageError::Missing)?, ours)
+            let past = past(reader, &upgrade).await.map_err(StoreError::from)?;
+            (package.ok_or(ImageError::Missing)?, past)
         };
         let image = self.image(&package).await?;
-        Ok(Started { upgrade, package, image, leftovers_are_ours })
+        Ok(Started { upgrade, package, image, past })
     }
 
     /// Makes what happened durable, then tells those who watch.
@@ -360,10 +400,20 @@ impl App {
     }
 }
 
-/// Whether the upgrade before this one may have left an image on the device.
-async fn left_something(connection: &mut sqlx::AnyConnection, upgrade: &Upgrade) -> sqlx::Result<bool> {
-    let before = upgrades::outcome_before(connection, &upgrade.device_id, upgrade.number).await?;
-    Ok(before.is_some_and(|outcome| matches!(&*outcome, "failed" | "canceled" | "lost")))
+/// What the upgrade before this one says: whether it may have left an image on the device, and how it went.
+async fn past(connection: &mut sqlx::AnyConnection, upgrade: &Upgrade) -> sqlx::Result<Past> {
+    let before = upgrades::before(connection, &upgrade.device_id, upgrade.number).await?;
+    let (outcome, record) = before.unwrap_or_default();
+    let outcome = outcome.unwrap_or_default();
+    Ok(Past {
+        leftovers_are_ours: matches!(&*outcome, "failed" | "canceled" | "lost"),
+        memory: record.and_then(|record| read(&record)).map(|record| record.memory).unwrap_or_default(),
+    })
+}
+
+/// The record that a procedure left.
+fn read(record: &[u8]) -> Option<UpgradeRecord> {
+    std::str::from_utf8(record).ok()?.parse().ok()
 }
 
 /// Orders upgrades by the time they were started: 43 bits of milliseconds, 20 random ones.

@@ -43,10 +43,24 @@ pub enum Upgrade {
 
 #[derive(Clone, Copy, ValueEnum, Debug)]
 enum Delivery {
+    /// What the device takes; pull if it takes both.
+    Auto,
     /// The device downloads the image from the server.
     Pull,
     /// The server writes the image to the device.
     Push,
+}
+
+#[derive(Clone, Copy, ValueEnum, Debug)]
+enum Protocol {
+    /// CoAP without encryption.
+    Coap,
+    /// CoAP over DTLS.
+    Coaps,
+    /// HTTP without encryption.
+    Http,
+    /// HTTP over TLS.
+    Https,
 }
 
 #[derive(Args, Debug)]
@@ -56,12 +70,16 @@ pub struct Start {
     /// The id of the package, or its name if there is only one of that name.
     package: String,
     /// Who moves the image.
-    #[arg(long, value_enum, default_value = "pull")]
+    #[arg(long, value_enum, default_value = "auto")]
     delivery: Delivery,
+    /// By which protocol the device downloads, instead of the best one that it speaks.
+    #[arg(long, value_enum, conflicts_with = "base_uri")]
+    protocol: Option<Protocol>,
     /// Ask the device again and again instead of having it report changes.
     #[arg(long)]
     no_observe: bool,
-    /// Where the device downloads from, instead of the configured address.
+    /// Where the device downloads from, instead of this server's own address, such as
+    /// https://fota.example.org.
     #[arg(long, value_name = "URI")]
     base_uri: Option<String>,
     /// How long the device may take to get the image, such as 90m, instead of the configured time.
@@ -115,9 +133,16 @@ impl Start {
             device: self.endpoint.clone(),
             package: package_id(client, &self.package)?,
             delivery: match self.delivery {
+                Delivery::Auto => api::Delivery::Auto,
                 Delivery::Pull => api::Delivery::Pull,
                 Delivery::Push => api::Delivery::Push,
             },
+            protocol: self.protocol.map(|protocol| match protocol {
+                Protocol::Coap => api::Protocol::Coap,
+                Protocol::Coaps => api::Protocol::Coaps,
+                Protocol::Http => api::Protocol::Http,
+                Protocol::Https => api::Protocol::Https,
+            }),
             observe: !self.no_observe,
             base_uri: self.base_uri.clone(),
             timeout_seconds: self.timeout.map(|timeout| timeout.as_secs()),
@@ -188,6 +213,7 @@ fn shown(upgrade: &api::Upgrade) -> String {
         (
             "delivery",
             match upgrade.delivery {
+                api::Delivery::Auto => "auto".to_owned(),
                 api::Delivery::Pull => "pull".to_owned(),
                 api::Delivery::Push => "push".to_owned(),
             },

@@ -94,8 +94,9 @@ pub const KEYS: &[Key] = &[
     key("files.private_key", "", "The private key of files.certificate, in PEM."),
     key(
         "upgrade.timeout",
-        "1h",
-        "How long a device may take to get the image, unless the upgrade is started with another value.",
+        "auto",
+        "How long a device may take to get the image, unless the upgrade is started with another value.\n\
+         \"auto\" reckons it from the size and from how fast the device was before.",
     ),
     key("upgrade.reach_timeout", "1d", "How long an upgrade waits for a device that is not there."),
     key(
@@ -179,7 +180,8 @@ pub struct Files {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[expect(missing_docs, reason = "KEYS describes each of them")]
 pub struct Upgrade {
-    pub timeout: Duration,
+    /// `None` if it is reckoned from the size and the rate of the device.
+    pub timeout: Option<Duration>,
     pub reach_timeout: Duration,
     pub return_timeout: Duration,
 }
@@ -385,7 +387,11 @@ impl Reader {
     }
 
     fn upgrade(&mut self) -> Option<Upgrade> {
-        let timeout = self.read("upgrade.timeout", value::DURATION, value::duration);
+        let automatic = "a duration above zero such as 90s, 35m, 1h30m or 2d, or \"auto\"";
+        let timeout = self.read("upgrade.timeout", automatic, |text| match text {
+            "auto" => Some(None),
+            text => value::duration(text).map(Some),
+        });
         let return_timeout = self.read("upgrade.return_timeout", value::DURATION, value::duration);
         let reach_timeout = self.read("upgrade.reach_timeout", value::DURATION, value::duration);
         Some(Upgrade { timeout: timeout?, reach_timeout: reach_timeout?, return_timeout: return_timeout? })

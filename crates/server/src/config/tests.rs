@@ -35,7 +35,8 @@ fn flags_win_over_environment_over_file() {
     ];
     sources.flags = vec![("upgrade.timeout".to_owned(), "3h".to_owned())];
     let config = Config::read(&sources).unwrap();
-    assert_eq!(config.upgrade.timeout, Duration::from_secs(3 * 3_600));
+    assert_eq!(config.upgrade.timeout, Some(Duration::from_secs(3 * 3_600)));
+    assert_eq!(defaults().upgrade.timeout, None);
     assert_eq!(config.http.bind.port(), 2);
     assert_eq!(config.log.format, LogFormat::Json);
 }

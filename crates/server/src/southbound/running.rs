@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
-use lwm2m::server::upgrade::{Facts, Package, Timing, UpgradeId, UpgradePlan, UpgradeRecord};
+use lwm2m::server::upgrade::{Facts, Package, Timing, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord};
 
 use super::messages::Command;
 use crate::app::{Started, UpgradeChange};
@@ -126,7 +126,7 @@ impl Upgrades {
             }
             None => {}
         }
-        if let Some(run) = self.running.get(&key).filter(|run| run.plan.delivery == Delivery::Pull) {
+        if let Some(run) = self.running.get(&key).filter(|run| may_pull(run)) {
             self.offers.publish(&run.record.token, key, run.plan.package.bytes.clone(), &sha256);
         }
         // The image first: the device may fetch it on a session that another shard has.
@@ -141,7 +141,7 @@ impl Upgrades {
 
     /// A command about the image for all shards but the one that carries the upgrade out.
     fn elsewhere(&self, key: UpgradeKey, command: impl Fn(&Run) -> Command) -> Vec<Told> {
-        let Some(run) = self.running.get(&key).filter(|run| run.plan.delivery == Delivery::Pull) else {
+        let Some(run) = self.running.get(&key).filter(|run| may_pull(run)) else {
             return Vec::new();
         };
         (0..self.shards).filter(|shard| *shard != run.shard).map(|shard| (shard, command(run))).collect()
@@ -190,7 +190,7 @@ impl Upgrades {
         };
         let before = std::mem::replace(&mut run.shard, shard);
         let mut told = vec![(before, Command::Release(endpoint.to_owned()))];
-        if run.plan.delivery == Delivery::Pull {
+        if may_pull(run) {
             let (token, identity) = (run.record.token.clone(), run.identity.clone());
             let bytes = run.plan.package.bytes.clone();
             told.push((before, Command::Publish { token, identity, bytes }));
@@ -253,6 +253,15 @@ impl Upgrades {
         }
         run.progress.record = Some(record.to_string().into_bytes());
         run.record = record;
+    }
+
+    /// How the device takes images was measured.
+    pub fn learnt(&mut self, key: UpgradeKey, memory: TransferMemory) {
+        if let Some(run) = self.running.get_mut(&key) {
+            run.record.memory = memory;
+            run.progress.record = Some(run.record.to_string().into_bytes());
+        }
+        self.change(key);
     }
 
     /// Something happened that does not change the record.
@@ -341,6 +350,11 @@ impl Upgrades {
     }
 }
 
+/// Whether the device may fetch the image.
+fn may_pull(run: &Run) -> bool {
+    run.plan.delivery != Some(Delivery::Push)
+}
+
 /// A CoAP code as people write it, or a number of the device.
 fn detail(cause: Option<Cause>, number: u8) -> String {
     match cause {
@@ -357,7 +371,8 @@ pub fn upgrade_id(key: UpgradeKey) -> UpgradeId {
 }
 
 fn plan(started: Started, timeouts: Timeouts) -> UpgradePlan {
-    let delivery = Delivery::from_code(&started.upgrade.delivery).unwrap_or(Delivery::Pull);
+    // Anything else is the word for a choice by what the device takes.
+    let delivery = Delivery::from_code(&started.upgrade.delivery);
     let package = Package {
         name: started.package.name,
         bytes: started.image,
@@ -365,12 +380,13 @@ fn plan(started: Started, timeouts: Timeouts) -> UpgradePlan {
         version: Some(started.package.version),
         source_version: started.package.source_version,
     };
-    let timeout = Duration::from_secs(u64::try_from(started.upgrade.timeout_seconds).unwrap_or_default());
+    let timeout = u64::try_from(started.upgrade.timeout_seconds).ok().filter(|seconds| *seconds > 0);
     UpgradePlan {
         observe: started.upgrade.observe,
         base_uri: started.upgrade.base_uri,
-        timeout: Some(timeout),
-        leftovers_are_ours: started.leftovers_are_ours,
+        timeout: timeout.map(Duration::from_secs),
+        memory: started.past.memory,
+        leftovers_are_ours: started.past.leftovers_are_ours,
         timing: Timing { reach: timeouts.reach, update: timeouts.back, ..Timing::DEFAULT },
         ..UpgradePlan::new(package, delivery)
     }

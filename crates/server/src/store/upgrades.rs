@@ -171,20 +171,20 @@ pub async fn unfinished_of(connection: &mut AnyConnection, device_id: &str) -> s
     row.map(upgrade).transpose()
 }
 
-/// How the device's upgrade before the one with this number ended, if it did.
-pub async fn outcome_before(
+/// The outcome and the record of the device's upgrade before the one with this number.
+pub async fn before(
     connection: &mut AnyConnection,
     device_id: &str,
     number: i64,
-) -> sqlx::Result<Option<String>> {
+) -> sqlx::Result<Option<(Option<String>, Option<Vec<u8>>)>> {
     let row = sqlx::query(
-        "SELECT outcome FROM upgrades WHERE device_id = $1 AND number < $2 ORDER BY number DESC LIMIT 1",
+        "SELECT outcome, record FROM upgrades WHERE device_id = $1 AND number < $2 ORDER BY number DESC LIMIT 1",
     )
     .bind(device_id)
     .bind(number)
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| row.try_get::<Option<String>, _>(0)).transpose()?.flatten())
+    row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose()
 }
 
 /// All upgrades that have not ended, oldest first, after `after`.

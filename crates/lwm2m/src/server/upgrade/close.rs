@@ -59,11 +59,18 @@ impl Procedure {
         }
     }
 
+    /// The order to cancel where the object knows it, so that the device can say result 10.
     fn first_reset(&self) -> Step {
-        match self.plan.delivery {
+        match self.delivery() {
+            _ if self.view.is_newer => Step::ExecuteCancel,
             Delivery::Pull => Step::Reset,
             Delivery::Push => Step::ClearPackage,
         }
+    }
+
+    /// Who moves, or moved, the bytes.
+    pub(super) fn delivery(&self) -> Delivery {
+        self.record.delivery.unwrap_or(Delivery::Pull)
     }
 
     /// A reset was answered: before an offer, or while closing.
@@ -71,6 +78,10 @@ impl Procedure {
         match answer {
             Answer::Lost => self.back_off(now),
             Answer::Refused(Code::SERVICE_UNAVAILABLE) => self.back_off(now),
+            Answer::Refused(_) if self.step == Step::ExecuteCancel => {
+                self.view.is_newer = false;
+                self.step = self.first_reset();
+            }
             Answer::Refused(_) if self.step == self.first_reset() => {
                 let other = if self.step == Step::Reset { Step::ClearPackage } else { Step::Reset };
                 self.step = other;
@@ -122,7 +133,7 @@ impl Procedure {
 
     pub(super) fn give_up_closing(&mut self, now: Instant) {
         self.abandon();
-        if matches!(self.step, Step::Reset | Step::ClearPackage | Step::Look(_)) {
+        if matches!(self.step, Step::Reset | Step::ClearPackage | Step::ExecuteCancel | Step::Look(_)) {
             self.warn(Warning::ResetNotConfirmed);
         }
         self.finish(now);

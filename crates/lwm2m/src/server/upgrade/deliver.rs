@@ -22,22 +22,82 @@ const MOST_DROPS: u32 = 5;
 /// How often it may run out of memory.
 const MOST_OUT_OF_MEMORY: u32 = 2;
 
+/// The time that every download gets, however small and fast.
+const SHORTEST: Duration = Duration::from_secs(600);
+/// How much slower than the last one a download may be before it counts as lost.
+const ROOM: u32 = 4;
+
+fn transfer_time(bytes: u64, bytes_per_second: u32) -> Duration {
+    Duration::from_secs(bytes / u64::from(bytes_per_second.max(1)))
+}
+
 /// State and result; the last one first.
 pub(super) fn reading_list() -> Vec<Path> {
     vec![object::RESULT, object::STATE]
 }
 
 impl Procedure {
-    /// Ten minutes and the image at the slowest rate, unless the plan says otherwise.
+    /// What the plan says, or what the device's last rate makes likely, with room.
     pub(super) fn download_time(&self) -> Duration {
-        let rate = u64::from(self.plan.timing.slowest_rate.max(1));
-        let transfer = self.plan.package.bytes.len() as u64 / rate;
-        self.plan.timeout.unwrap_or(Duration::from_secs(600 + transfer))
+        let size = self.plan.package.bytes.len() as u64;
+        let likely = self.record.memory.bytes_per_second.map(|rate| transfer_time(size, rate) * ROOM);
+        let longest = self.longest_download();
+        self.plan.timeout.unwrap_or(likely.map_or(longest, |likely| (SHORTEST + likely).min(longest)))
+    }
+
+    /// The image at the slowest rate.
+    fn longest_download(&self) -> Duration {
+        let size = self.plan.package.bytes.len() as u64;
+        SHORTEST + transfer_time(size, self.plan.timing.slowest_rate)
+    }
+
+    /// A reckoned time is over. More of it, if bytes came since it was reckoned and the longest time is not
+    /// over too.
+    fn more_time(&self, now: Instant) -> Option<Instant> {
+        let last = self.download.offered_at + self.longest_download();
+        let moved = self.record.bytes > self.download.reckoned;
+        (self.plan.timeout.is_none() && moved && now < last).then(|| (now + SHORTEST).min(last))
     }
 
     pub(super) fn begin_offer(&mut self, now: Instant) {
         self.set_stage(Stage::Offering, now);
         self.download.due = true;
+        self.step = Step::Configure(self.configuration());
+    }
+
+    /// What the device is told about urgency and deferral, once and before it can have the image.
+    fn configuration(&mut self) -> Vec<(Path, i64)> {
+        let severity = self.plan.severity.take().map(|severity| (object::SEVERITY, severity as i64));
+        let seconds = |period: Duration| i64::try_from(period.as_secs()).unwrap_or(i64::MAX);
+        let period = self.plan.defer_period.take().map(|period| (object::DEFER_PERIOD, seconds(period)));
+        let wanted: Vec<_> = severity.into_iter().chain(period).collect();
+        if !wanted.is_empty() && !self.view.is_newer {
+            self.warn(Warning::NotDeferrable);
+            return Vec::new();
+        }
+        wanted
+    }
+
+    pub(super) fn handle_configured(&mut self, answer: &Answer, now: Instant) {
+        let Step::Configure(left) = &mut self.step else { return };
+        match answer {
+            Answer::Lost => return self.back_off(now),
+            Answer::Refused(code) if code.class() == 5 && *code != Code::NOT_IMPLEMENTED => {
+                return self.back_off(now);
+            }
+            Answer::Refused(_) => {
+                left.pop();
+                self.warn(Warning::NotDeferrable);
+            }
+            _ => {
+                if let Some((object::DEFER_PERIOD, seconds)) = left.pop() {
+                    self.view.defer_period = Some(seconds);
+                }
+            }
+        }
+    }
+
+    pub(super) fn observe_or_offer(&mut self) {
         self.step = if self.observation == Observation::Wanted { Step::Observe } else { Step::Offer };
     }
 
@@ -61,7 +121,7 @@ impl Procedure {
     }
 
     pub(super) fn offer(&mut self, now: Instant) {
-        let action = match self.plan.delivery {
+        let action = match self.delivery() {
             Delivery::Push => Action::WritePackage,
             Delivery::Pull => match self.uri() {
                 Some(uri) => Action::WriteUri(uri),
@@ -77,16 +137,17 @@ impl Procedure {
         self.record.offers += 1;
         self.facts.offers += 1;
         self.record.bytes = 0;
+        self.download.reckoned = 0;
         // Stored before the first byte can have an effect, so that a download is known as ours afterwards.
         self.tell(UpgradeEvent::Stage { stage: self.record.stage, record: self.record.clone() });
-        if self.plan.delivery == Delivery::Push {
+        if self.delivery() == Delivery::Push {
             self.set_stage(Stage::Downloading, now);
         }
         self.send(action);
     }
 
     pub(super) fn handle_offer(&mut self, answer: &Answer, now: Instant) {
-        let pushed = self.plan.delivery == Delivery::Push;
+        let pushed = self.delivery() == Delivery::Push;
         match answer {
             Answer::Done | Answer::Value(_) => {
                 self.set_stage(Stage::Downloading, now);
@@ -133,6 +194,7 @@ impl Procedure {
         self.download.began = true;
         self.facts.blocks += 1;
         self.facts.bytes += length;
+        self.note_block(offset + length, length);
         self.note_bytes(offset + length);
         if self.step == Step::Watch && self.asked.is_none() {
             // While blocks flow, nobody needs to ask.
@@ -144,8 +206,27 @@ impl Procedure {
     pub fn handle_pushed(&mut self, sent: u64) {
         if self.is_pushing() {
             self.facts.blocks += 1;
-            self.facts.bytes += sent.saturating_sub(self.record.bytes);
+            let length = sent.saturating_sub(self.record.bytes);
+            self.facts.bytes += length;
+            self.note_block(sent, length);
             self.note_bytes(sent);
+        }
+    }
+
+    /// Blocks in the middle tell which size the device agreed to.
+    fn note_block(&mut self, end: u64, length: u64) {
+        let is_last = end >= self.plan.package.bytes.len() as u64;
+        if self.record.memory.saw_block(length, is_last) {
+            self.tell(UpgradeEvent::TransferLearnt(self.record.memory));
+        }
+    }
+
+    /// The device has the whole image that it was offered in this run of the server.
+    fn note_rate(&mut self, now: Instant) {
+        let (size, took) = (self.plan.package.bytes.len() as u64, now - self.download.offered_at);
+        if self.record.bytes >= size && self.facts.bytes >= size && !took.is_zero() {
+            self.record.memory.saw_image(size, took);
+            self.tell(UpgradeEvent::TransferLearnt(self.record.memory));
         }
     }
 
@@ -220,7 +301,10 @@ impl Procedure {
             }
             (DownloadReaction::FailedForNow(cause), _) => self.handle_drop(cause, MOST_DROPS, now),
             (DownloadReaction::Failed(cause), _) => self.close(Outcome::Failed(cause), now),
-            (DownloadReaction::Downloaded, _) => self.handle_downloaded(result, now),
+            (DownloadReaction::Downloaded, _) => {
+                self.note_rate(now);
+                self.handle_downloaded(result, now);
+            }
             (DownloadReaction::Installing | DownloadReaction::Verify, _) => {
                 self.handle_installing_unasked(now);
             }
@@ -261,6 +345,11 @@ impl Procedure {
     }
 
     pub(super) fn give_up_downloading(&mut self, now: Instant) {
+        if let Some(deadline) = self.more_time(now) {
+            self.download.reckoned = self.record.bytes;
+            self.deadline = deadline;
+            return;
+        }
         self.abandon();
         self.close(Outcome::Failed(Cause::DownloadTimedOut), now);
     }

@@ -67,6 +67,10 @@ pub enum Warning {
     ResetNotConfirmed,
     /// The device reports a state that no standard names.
     UnknownState,
+    /// The device has no resources for urgency and deferral; it installs when it is told.
+    NotDeferrable,
+    /// The device put the installation off (result 11); it is waited for.
+    PutOff,
 }
 
 impl Warning {
@@ -83,6 +87,8 @@ impl Warning {
             Self::CancelTooLate => "cancel-too-late",
             Self::ResetNotConfirmed => "reset-not-confirmed",
             Self::UnknownState => "unknown-state",
+            Self::NotDeferrable => "not-deferrable",
+            Self::PutOff => "put-off",
         }
     }
 }
@@ -100,6 +106,8 @@ impl fmt::Display for Warning {
             Self::CancelTooLate => "too late to cancel, the device installs already",
             Self::ResetNotConfirmed => "the device did not confirm that it was reset",
             Self::UnknownState => "the device reports an unknown state",
+            Self::NotDeferrable => "the device knows no urgency and no deferral",
+            Self::PutOff => "the device put the installation off",
         })
     }
 }

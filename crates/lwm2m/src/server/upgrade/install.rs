@@ -2,6 +2,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use firmware::upgrade::{Cause, Outcome, Proof, Stage, UpdateResult, UpdateState};
 use machine::Instant;
@@ -16,6 +17,9 @@ use crate::path::Path;
 
 /// How often the order to install is sent in one upgrade, each time after State 2 was read.
 const MOST_EXECUTES: u32 = 5;
+
+/// A device that asks for more is not waited for longer.
+const LONGEST_DEFERRAL: Duration = Duration::from_secs(30 * 86_400);
 
 /// State, result and version; the last one first.
 pub(super) fn reading_list() -> Vec<Path> {
@@ -68,7 +72,13 @@ impl Procedure {
         self.install.pending = None;
         self.view.state = None;
         self.view.version = None;
-        self.deadline = now + self.plan.timing.update + self.lifetime * 2;
+        self.deadline = now + self.plan.timing.update + self.lifetime * 2 + self.deferral();
+    }
+
+    /// How long the device may put the installation off.
+    fn deferral(&self) -> Duration {
+        let seconds = self.view.defer_period.and_then(|seconds| u64::try_from(seconds).ok());
+        Duration::from_secs(seconds.unwrap_or(0)).min(LONGEST_DEFERRAL)
     }
 
     pub(super) fn handle_executed(&mut self, answer: &Answer, now: Instant) {
@@ -132,8 +142,11 @@ impl Procedure {
         let before = Before { began: true, result: self.install.result_before, settled };
         match reaction::after_execute(state, result, before) {
             InstallReaction::Wait => {
-                self.install.pending = (result == UpdateResult::DEFERRED && state == UpdateState::DOWNLOADED)
-                    .then_some(Outcome::Failed(Cause::Deferred));
+                let put_off = result == UpdateResult::DEFERRED && state == UpdateState::DOWNLOADED;
+                self.install.pending = put_off.then_some(Outcome::Failed(Cause::Deferred));
+                if put_off {
+                    self.warn(Warning::PutOff);
+                }
                 if state == UpdateState::UPDATING && !self.install.came_back {
                     self.set_stage(Stage::Updating, now);
                 }

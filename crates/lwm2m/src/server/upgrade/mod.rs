@@ -26,7 +26,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 
 use coap::Code;
-use firmware::upgrade::{Delivery, Outcome, Stage};
+use firmware::upgrade::{Delivery, Outcome, Protocol, Stage};
 
 use crate::path::Path;
 use crate::value::Node;
@@ -35,6 +35,7 @@ mod close;
 mod deliver;
 mod facts;
 mod install;
+mod memory;
 mod precheck;
 mod procedure;
 mod reaction;
@@ -44,6 +45,7 @@ mod state;
 mod tests;
 
 pub use facts::{Facts, Warning};
+pub use memory::{MemoryError, TransferMemory};
 pub use procedure::Procedure;
 pub use record::{RecordError, UpgradeRecord};
 
@@ -71,17 +73,26 @@ pub struct Package {
 pub struct UpgradePlan {
     /// What is to be installed.
     pub package: Package,
-    /// Who moves the bytes.
-    pub delivery: Delivery,
+    /// Who moves the bytes; `None` chooses what the device takes, PULL if it takes both.
+    pub delivery: Option<Delivery>,
+    /// By which protocol a device fetches; `None` chooses among those that it offers.
+    pub protocol: Option<Protocol>,
     /// Whether /5/0/3 is observed; otherwise it is read from time to time. Devices of the LiteOS class are
     /// always observed, since they do not install without.
     pub observe: bool,
     /// Where the device fetches from, such as `coaps://updates.example.com:5684`, instead of the server's
     /// own choice.
     pub base_uri: Option<String>,
-    /// How long the download may take; `None` means ten minutes and the time that the image takes at
-    /// [`Timing::slowest_rate`].
+    /// How long the download may take. `None` reckons it from the size and from how fast the device is:
+    /// at least ten minutes, at most ten minutes and the time that the image takes at
+    /// [`Timing::slowest_rate`]. A download that moves is given more until then.
     pub timeout: Option<Duration>,
+    /// How fast the device was and which blocks it took, if it is known.
+    pub memory: TransferMemory,
+    /// How urgent the update is, for a device that asks its user (/5/0/11, object version 1.1).
+    pub severity: Option<Severity>,
+    /// How long the device may put the installation off (/5/0/13, object version 1.1); zero forbids it.
+    pub defer_period: Option<Duration>,
     /// A download or image that is on the device already comes from us and may be removed.
     pub leftovers_are_ours: bool,
     /// Waiting times; the default is for cellular modules.
@@ -90,17 +101,32 @@ pub struct UpgradePlan {
 
 impl UpgradePlan {
     /// A plan with observation, the server's own URI and the default times.
-    pub const fn new(package: Package, delivery: Delivery) -> Self {
+    pub fn new(package: Package, delivery: impl Into<Option<Delivery>>) -> Self {
         Self {
             package,
-            delivery,
+            delivery: delivery.into(),
+            protocol: None,
             observe: true,
             base_uri: None,
             timeout: None,
+            memory: TransferMemory::default(),
+            severity: None,
+            defer_period: None,
             leftovers_are_ours: false,
             timing: Timing::DEFAULT,
         }
     }
+}
+
+/// How urgent an update is (OMA 5.xml, resource 11).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Severity {
+    /// It cannot be put off.
+    Critical = 0,
+    /// The usual one.
+    Mandatory = 1,
+    /// The user may decide.
+    Optional = 2,
 }
 
 /// How long an upgrade waits for what.
@@ -152,12 +178,16 @@ pub enum Action {
     CancelObservation,
     /// Write this into /5/0/1; an empty one resets the device.
     WriteUri(String),
+    /// Write this number, as text.
+    WriteNumber(Path, i64),
     /// Write the image into /5/0/0, in blocks.
     WritePackage,
     /// Write a single NUL into /5/0/0, which resets a device without /5/0/1.
     ClearPackage,
     /// Execute /5/0/2, without an argument.
     Execute,
+    /// Execute /5/0/10, which resets a device whose object has version 1.1.
+    ExecuteCancel,
     /// Forget the action that is under way; this one is not answered.
     Abandon,
 }
@@ -200,6 +230,8 @@ pub enum UpgradeEvent {
         /// What must be durable.
         record: UpgradeRecord,
     },
+    /// The device was measured: how to send it the next image. For the owner to keep.
+    TransferLearnt(TransferMemory),
     /// Something odd that did not end the upgrade.
     Warning(Warning),
     /// The upgrade is over; nothing more is sent for it.

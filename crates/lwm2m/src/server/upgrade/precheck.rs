@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use coap::Code;
-use firmware::upgrade::{Cause, Delivery, Outcome, Stage, UpdateResult, UpdateState};
+use firmware::upgrade::{Cause, Delivery, Outcome, Protocol, Stage, UpdateResult, UpdateState};
 use machine::Instant;
 
 use super::procedure::Procedure;
@@ -119,23 +119,53 @@ impl Procedure {
                 self.observation = Observation::Wanted;
             }
         }
-        if !self.view.takes(self.plan.delivery) {
-            return Some(Outcome::Failed(Cause::UnsupportedDelivery));
+        match self.choose_delivery() {
+            Ok(delivery) => {
+                self.record.delivery = Some(delivery);
+                None
+            }
+            Err(cause) => Some(Outcome::Failed(cause)),
         }
-        if self.plan.delivery == Delivery::Pull && self.uri().is_none() {
-            return Some(Outcome::Failed(Cause::UnsupportedProtocol));
-        }
-        None
     }
 
-    /// The first base whose protocol the device speaks, with the token's path. CoAP with DTLS is for devices
-    /// that registered with DTLS, CoAP without for those without, unless there is nothing else.
+    /// The wanted delivery, or one that the device takes; PULL goes first, since it goes on after a cut.
+    fn choose_delivery(&self) -> Result<Delivery, Cause> {
+        let wanted = self.plan.delivery.or(self.plan.protocol.map(|_| Delivery::Pull));
+        let fetches =
+            || if self.uri().is_some() { Ok(Delivery::Pull) } else { Err(Cause::UnsupportedProtocol) };
+        match (wanted, self.view.takes(Delivery::Pull), self.view.takes(Delivery::Push)) {
+            (Some(Delivery::Pull), true, _) | (None, true, false) => fetches(),
+            (Some(Delivery::Push), _, true) | (None, false, true) => Ok(Delivery::Push),
+            (None, true, true) => fetches().or(Ok(Delivery::Push)),
+            (Some(Delivery::Pull), false, _) | (Some(Delivery::Push), _, false) | (None, false, false) => {
+                Err(Cause::UnsupportedDelivery)
+            }
+        }
+    }
+
+    /// The best base whose protocol the device speaks, with the token's path; only those of the wanted
+    /// protocol if there is one.
     pub(super) fn uri(&self) -> Option<String> {
-        let unlike = if self.secured { "coap://" } else { "coaps://" };
-        let spoken = || self.bases.iter().filter(|base| self.view.speaks(base));
-        let base = spoken().find(|base| !base.starts_with(unlike)).or_else(|| spoken().next())?;
+        let wanted = |protocol| self.plan.protocol.is_none_or(|wanted| wanted == protocol);
+        let known = self.bases.iter().filter_map(|base| Some((Protocol::of_uri(base)?, base)));
+        let spoken = known.filter(|(protocol, _)| wanted(*protocol) && self.view.speaks(*protocol));
+        let (_, base) = spoken.min_by_key(|(protocol, _)| rank(*protocol, self.secured))?;
         let base = base.trim_end_matches('/');
         Some([base, crate::server::IMAGE_PATH, &self.record.token].concat())
+    }
+}
+
+/// First the way that the device registered by, since it is known to work; then HTTP over TLS, whose
+/// certificate may be a trouble; then what others can read; last CoAP over DTLS for a device without keys.
+const fn rank(protocol: Protocol, secured: bool) -> u8 {
+    match (protocol, secured) {
+        (Protocol::Coaps, true) | (Protocol::Coap, false) => 0,
+        (Protocol::CoapsTcp, true) | (Protocol::CoapTcp, false) => 1,
+        (Protocol::Https, _) => 2,
+        (Protocol::Coap, true) => 3,
+        (Protocol::Http, _) => 4,
+        (Protocol::CoapTcp, true) => 5,
+        (Protocol::Coaps | Protocol::CoapsTcp, false) => 6,
     }
 }
 
@@ -143,7 +173,9 @@ impl Procedure {
 fn singles_of(path: Path) -> Vec<Path> {
     match path {
         device::INSTANCE => vec![device::FIRMWARE_VERSION, device::MODEL],
-        object::INSTANCE => vec![object::PROTOCOLS, object::DELIVERY, object::RESULT, object::STATE],
+        object::INSTANCE => {
+            vec![object::DEFER_PERIOD, object::PROTOCOLS, object::DELIVERY, object::RESULT, object::STATE]
+        }
         _ => Vec::new(),
     }
 }
@@ -172,6 +204,11 @@ impl View {
             object::STATE => self.state = small().map(UpdateState),
             object::RESULT => self.result = small().map(UpdateResult),
             object::DELIVERY => self.delivery = number(),
+            object::SEVERITY => self.is_newer = true,
+            object::DEFER_PERIOD => {
+                self.is_newer = true;
+                self.defer_period = number();
+            }
             object::PROTOCOLS => match resource {
                 Resource::Single(_) => self.old_delivery = number(),
                 Resource::Multiple(_) => {
@@ -207,16 +244,8 @@ impl View {
 
     /// Resource 8 lists the protocols; unknown numbers are ignored. Where it is missing, both forms of CoAP
     /// over UDP are assumed, since the device is registered over one of them.
-    fn speaks(&self, base: &str) -> bool {
-        let number = match base.split_once("://").map(|(scheme, _)| scheme) {
-            Some("coap") => 0,
-            Some("coaps") => 1,
-            Some("http") => 2,
-            Some("https") => 3,
-            Some("coap+tcp") => 4,
-            Some("coaps+tcp") => 5,
-            _ => return false,
-        };
+    fn speaks(&self, protocol: Protocol) -> bool {
+        let number = protocol.number();
         match &self.protocols {
             Some(protocols) => protocols.contains(&number),
             None => self.old_delivery == Some(number) && self.delivery.is_some() || number <= 1,

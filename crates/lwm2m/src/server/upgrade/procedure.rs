@@ -9,7 +9,7 @@ use firmware::upgrade::{Outcome, Stage, UpdateState};
 use machine::{Instant, Link};
 
 use super::state::{Download, Install, Observation, Step, View};
-use super::{Action, Answer, Facts, UpgradeEvent, UpgradePlan, UpgradeRecord, Warning};
+use super::{Action, Answer, Facts, TransferMemory, UpgradeEvent, UpgradePlan, UpgradeRecord, Warning};
 
 /// The upgrade of one device.
 ///
@@ -60,7 +60,11 @@ impl Procedure {
     /// `bases` are the URIs that the server can be reached by, most wanted first (such as
     /// `coaps://203.0.113.1:5684`); a plan with a URI of its own replaces them. Nothing is sent before
     /// [`Procedure::handle_registered`].
-    pub fn new(plan: UpgradePlan, bases: Vec<String>, record: UpgradeRecord, now: Instant) -> Self {
+    pub fn new(plan: UpgradePlan, bases: Vec<String>, mut record: UpgradeRecord, now: Instant) -> Self {
+        if record.memory == TransferMemory::default() {
+            record.memory = plan.memory;
+        }
+        record.delivery = record.delivery.or(plan.delivery);
         let bases = plan.base_uri.clone().map_or(bases, |base| [base].into());
         let observation = if plan.observe { Observation::Wanted } else { Observation::Off };
         let executed = record.executes > 0;
@@ -78,7 +82,7 @@ impl Procedure {
             view: View::default(),
             knows_device: false,
             observation,
-            download: Download::new(&record, plan.delivery, now),
+            download: Download::new(&record, now),
             install: Install::new(executed, now),
             outcome: None,
             facts: Facts { version_before: record.version_before.clone(), ..Facts::default() },
@@ -125,6 +129,11 @@ impl Procedure {
     /// Whether [`UpgradeEvent::Finished`] was told.
     pub fn is_finished(&self) -> bool {
         self.step == Step::Finished
+    }
+
+    /// The size of the blocks that the device took last.
+    pub const fn block_size(&self) -> Option<coap::BlockSize> {
+        self.record.memory.block_size
     }
 
     /// Whether blocks of a push are under way, so that nothing else may be sent to the device.
@@ -192,7 +201,8 @@ impl Procedure {
             Action::Observe => self.handle_observation(answer, now),
             Action::CancelObservation => self.handle_observation_canceled(&answer, now),
             Action::WriteUri(uri) if uri.is_empty() => self.handle_reset(&answer, now),
-            Action::ClearPackage => self.handle_reset(&answer, now),
+            Action::ClearPackage | Action::ExecuteCancel => self.handle_reset(&answer, now),
+            Action::WriteNumber(..) => self.handle_configured(&answer, now),
             Action::WriteUri(_) | Action::WritePackage => self.handle_offer(&answer, now),
             Action::Execute => self.handle_executed(&answer, now),
             Action::Abandon => {}
@@ -260,6 +270,11 @@ impl Procedure {
                 Step::Watch => self.look(),
                 Step::Reset => self.send(Action::WriteUri(String::new())),
                 Step::ClearPackage => self.send(Action::ClearPackage),
+                Step::ExecuteCancel => self.send(Action::ExecuteCancel),
+                Step::Configure(left) => match left.last() {
+                    Some((path, number)) => self.send(Action::WriteNumber(*path, *number)),
+                    None => self.observe_or_offer(),
+                },
                 Step::Observe => self.send(Action::Observe),
                 Step::Offer => self.offer(now),
                 Step::Execute => self.execute(now),

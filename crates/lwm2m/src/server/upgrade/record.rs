@@ -5,7 +5,9 @@ use core::fmt;
 use core::fmt::Write as _;
 use core::str::FromStr;
 
-use firmware::upgrade::Stage;
+use firmware::upgrade::{Delivery, Stage};
+
+use super::TransferMemory;
 
 /// The durable part of an upgrade, small and as text: lines of a name and a value.
 ///
@@ -32,6 +34,10 @@ pub struct UpgradeRecord {
     pub version_before: Option<String>,
     /// Whether the operator canceled it.
     pub canceled: bool,
+    /// Who moves the bytes, once it is decided.
+    pub delivery: Option<Delivery>,
+    /// What was learnt of the device, for its next upgrade too.
+    pub memory: TransferMemory,
 }
 
 impl UpgradeRecord {
@@ -45,6 +51,8 @@ impl UpgradeRecord {
             bytes: 0,
             version_before: None,
             canceled: false,
+            delivery: None,
+            memory: TransferMemory::default(),
         }
     }
 }
@@ -57,6 +65,12 @@ impl fmt::Display for UpgradeRecord {
         writeln!(formatter, "offers {}", self.offers)?;
         writeln!(formatter, "executes {}", self.executes)?;
         writeln!(formatter, "bytes {}", self.bytes)?;
+        if let Some(delivery) = self.delivery {
+            writeln!(formatter, "delivery {delivery}")?;
+        }
+        if self.memory != TransferMemory::default() {
+            writeln!(formatter, "memory {}", self.memory)?;
+        }
         if let Some(version) = &self.version_before {
             formatter.write_str("version-before ")?;
             // The version is the device's text; a line break in it must not become a line of ours.
@@ -112,6 +126,8 @@ fn read_line(record: &mut UpgradeRecord, line: &str) -> Option<()> {
         "executes" => record.executes = value.parse().ok()?,
         "bytes" => record.bytes = value.parse().ok()?,
         "version-before" => record.version_before = Some(unescaped(value)),
+        "delivery" => record.delivery = Some(Delivery::from_code(value)?),
+        "memory" => record.memory = value.parse().ok()?,
         "canceled" => record.canceled = true,
         _ => return None,
     }
@@ -141,6 +157,8 @@ mod tests {
             record.version_before = version.map(String::from);
             record.stage = Stage::Updating;
             record.executes = 2;
+            record.delivery = version.map(|_| Delivery::Push);
+            record.memory.bytes_per_second = version.map(|_| 700);
             record.canceled = version.is_some();
             assert_eq!(record.to_string().parse(), Ok(record.clone()));
         }

@@ -18,6 +18,10 @@ pub(super) enum Step {
     Reset,
     /// As `Reset`, by the package resource.
     ClearPackage,
+    /// As `Reset`, by the order to cancel.
+    ExecuteCancel,
+    /// Write these, the last one first, then observe and offer.
+    Configure(Vec<(Path, i64)>),
     Observe,
     Offer,
     /// Wait for a notification or the time of the next reading.
@@ -42,6 +46,10 @@ pub(super) struct View {
     pub(super) old_delivery: Option<i64>,
     /// Resource 9.
     pub(super) delivery: Option<i64>,
+    /// Resource 11 or 13 is there, so the object has version 1.1 and can be canceled.
+    pub(super) is_newer: bool,
+    /// Resource 13, in seconds.
+    pub(super) defer_period: Option<i64>,
     /// Whether /5/0 was answered with 4.04.
     pub(super) no_firmware_object: bool,
 }
@@ -71,6 +79,8 @@ pub(super) struct Download {
     pub(super) push_lost: bool,
     /// The code with which the offer was refused.
     pub(super) refused: Option<coap::Code>,
+    /// Bytes that were there when the time was last reckoned.
+    pub(super) reckoned: u64,
 }
 
 /// Where the order to install stands.
@@ -100,7 +110,7 @@ pub(super) enum Intent {
 impl Download {
     /// No offer was made in this run of the server; an earlier one may have been. Unlike a download, a push
     /// ended with the server that sent it.
-    pub(super) fn new(record: &UpgradeRecord, delivery: Delivery, now: Instant) -> Self {
+    pub(super) fn new(record: &UpgradeRecord, now: Instant) -> Self {
         let offered = record.offers > 0;
         Self {
             due: !offered,
@@ -108,8 +118,9 @@ impl Download {
             result_before: UpdateResult::INITIAL,
             offered_at: now,
             drops: 0,
-            push_lost: offered && delivery == Delivery::Push,
+            push_lost: offered && record.delivery == Some(Delivery::Push),
             refused: None,
+            reckoned: record.bytes,
         }
     }
 }

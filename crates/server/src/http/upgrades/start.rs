@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use firmware::upgrade::Delivery;
+use firmware::upgrade::{Delivery, Protocol};
 
 use crate::api;
 use crate::app::{StartUpgrade, StartUpgradeError};
@@ -39,9 +39,16 @@ pub async fn start(
         endpoint: body.device,
         package: body.package,
         delivery: match body.delivery {
-            api::Delivery::Pull => Delivery::Pull,
-            api::Delivery::Push => Delivery::Push,
+            api::Delivery::Auto => None,
+            api::Delivery::Pull => Some(Delivery::Pull),
+            api::Delivery::Push => Some(Delivery::Push),
         },
+        protocol: body.protocol.map(|protocol| match protocol {
+            api::Protocol::Coap => Protocol::Coap,
+            api::Protocol::Coaps => Protocol::Coaps,
+            api::Protocol::Http => Protocol::Http,
+            api::Protocol::Https => Protocol::Https,
+        }),
         observe: body.observe,
         base_uri,
         timeout: body.timeout_seconds.map(Duration::from_secs),
@@ -77,6 +84,11 @@ fn problem(error: &StartUpgradeError) -> Problem {
                  lwm2m.coap_bind), give a base_uri, or choose delivery push.",
             )
         }
+        StartUpgradeError::ProtocolOff(_) => conflict("protocol-off", "Nobody listens there").remedy(
+            "Set lwm2m.public_host and where to listen: lwm2m.coaps_bind, lwm2m.coap_bind, files.https_bind \
+             or files.http_bind.",
+        ),
+        StartUpgradeError::ProtocolNotPossible => Problem::bad_value(error),
         StartUpgradeError::BadTimeout => Problem::bad_value(error),
         StartUpgradeError::Random(_) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server met an error", error)

@@ -79,6 +79,7 @@ impl Dispatcher {
             UpgradeEvent::Stage { stage, record } => self.upgrades.reached(key, stage, record, now),
             UpgradeEvent::IntentWanted { record } => self.upgrades.intended(key, record),
             UpgradeEvent::Progress { bytes, total } => self.app.feed().moved(key, Transfer { bytes, total }),
+            UpgradeEvent::TransferLearnt(memory) => self.upgrades.learnt(key, memory),
             UpgradeEvent::Warning(warning) => {
                 let text = format!("Odd, but tolerated: {warning}.");
                 self.upgrades.event(key, "warning", now, text);

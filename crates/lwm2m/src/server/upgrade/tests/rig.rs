@@ -46,6 +46,9 @@ pub(super) struct Device {
     pub(super) model: &'static str,
     pub(super) protocols: Option<Vec<i64>>,
     pub(super) delivery: Option<i64>,
+    /// Resources 11 and 13 are there, so the object has version 1.1.
+    pub(super) defer_period: Option<i64>,
+    pub(super) severity: i64,
     /// The delivery method sits on resource 8.
     pub(super) old_draft: bool,
     pub(super) whole_objects: bool,
@@ -68,6 +71,8 @@ impl Default for Device {
             model: "GM01Q",
             protocols: Some([0, 1, 77].into()),
             delivery: Some(2),
+            defer_period: None,
+            severity: 1,
             old_draft: false,
             whole_objects: true,
             observed: false,
@@ -112,7 +117,8 @@ impl Device {
             }
             device::INSTANCE => self.whole(&[device::MODEL, device::FIRMWARE_VERSION]),
             object::INSTANCE => {
-                self.whole(&[object::STATE, object::RESULT, object::PROTOCOLS, object::DELIVERY])
+                let first = [object::STATE, object::RESULT, object::PROTOCOLS, object::DELIVERY];
+                self.whole(&[&first[..], &[object::SEVERITY, object::DEFER_PERIOD]].concat())
             }
             device::MODEL => text(self.model),
             device::FIRMWARE_VERSION => self.version.map_or(missing, text),
@@ -128,8 +134,19 @@ impl Device {
                 }
                 None => missing,
             },
+            object::SEVERITY => self.defer_period.map_or(missing, |_| number(self.severity)),
+            object::DEFER_PERIOD => self.defer_period.map_or(missing, number),
             _ => missing,
         }
+    }
+
+    fn configure(&mut self, path: Path, number: i64) -> Answer {
+        match (path, &mut self.defer_period) {
+            (object::SEVERITY, Some(_)) => self.severity = number,
+            (object::DEFER_PERIOD, Some(period)) => *period = number,
+            _ => return Answer::Refused(Code::NOT_FOUND),
+        }
+        Answer::Done
     }
 
     fn whole(&self, paths: &[Path]) -> Answer {
@@ -155,6 +172,7 @@ pub(super) struct Rig {
     pub(super) outcome: Option<Outcome>,
     pub(super) facts: Facts,
     pub(super) record: UpgradeRecord,
+    pub(super) memory: TransferMemory,
     /// Whether an intent is made durable at once.
     pub(super) stores: bool,
     pub(super) intents: usize,
@@ -197,6 +215,7 @@ impl Rig {
             outcome: None,
             facts: Facts::default(),
             record,
+            memory: TransferMemory::default(),
             stores: true,
             intents: 0,
             due: Vec::new(),
@@ -314,6 +333,7 @@ impl Rig {
                 }
             }
             UpgradeEvent::Progress { bytes, total } => assert!(bytes <= total),
+            UpgradeEvent::TransferLearnt(memory) => self.memory = memory,
             UpgradeEvent::Warning(warning) => self.warnings.push(warning),
             UpgradeEvent::Finished { outcome, facts } => {
                 assert_eq!(self.outcome.replace(outcome), None, "ended twice");
@@ -356,6 +376,15 @@ impl Rig {
             }
             Action::WriteUri(uri) if uri.is_empty() => self.reset(),
             Action::ClearPackage => self.reset(),
+            Action::ExecuteCancel if self.device.defer_period.is_none() => {
+                Some(Answer::Refused(Code::NOT_FOUND))
+            }
+            Action::ExecuteCancel => {
+                self.reset();
+                self.device.result = 10;
+                Some(Answer::Done)
+            }
+            Action::WriteNumber(path, number) => Some(self.device.configure(*path, *number)),
             Action::WriteUri(_) => {
                 self.start(self.device.on_offer.clone(), self.offers);
                 self.offers += 1;
@@ -411,6 +440,8 @@ fn name(action: &Action) -> &'static str {
         Action::WriteUri(_) => "uri",
         Action::WritePackage => "package",
         Action::ClearPackage => "clear",
+        Action::ExecuteCancel => "cancel",
+        Action::WriteNumber(..) => "number",
         Action::Execute => "execute",
         Action::Abandon => "abandon",
     }
