@@ -169,6 +169,10 @@ const FIRMWARE: &[ResourceType] = &[
     one(7, Read, String),
     many(8, Read, Integer),
     one(9, Read, Integer),
+    one(10, Execute, String),
+    one(11, ReadWrite, Integer),
+    one(12, Read, Time),
+    one(13, ReadWrite, Unsigned),
 ];
 
 const SOFTWARE: &[ResourceType] = &[

@@ -11,6 +11,7 @@ use coap::BlockSize;
 use machine::Socket;
 
 use super::account::Accounts;
+use super::deferral::Deferral;
 use super::firmware_values::{DeliveryMethod, StateAfterFailure};
 use super::package_uri::Scheme;
 use super::quirks::Quirks;
@@ -267,6 +268,8 @@ pub struct FirmwareSettings {
     pub push_patience: Duration,
     /// Whether all other requests get 5.03 while a push is open, as Anjay does.
     pub busy_during_push: bool,
+    /// Resources 10 to 13 of object version 1.1; `None` is version 1.0 without them.
+    pub deferral: Option<Deferral>,
 }
 
 impl Default for FirmwareSettings {
@@ -281,6 +284,7 @@ impl Default for FirmwareSettings {
             attempts: 5,
             push_patience: Duration::from_secs(300),
             busy_during_push: false,
+            deferral: None,
         }
     }
 }

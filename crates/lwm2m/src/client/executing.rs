@@ -42,7 +42,7 @@ impl<F: FirmwareStore> Client<F> {
             }
             (3, 4) => self.events.push_back(Event::RebootWanted(RebootReason::Requested)),
             (3, 5) => self.reset_to_factory(now),
-            _ if ObjectId(object) == FIRMWARE => self.execute_firmware(number, arguments)?,
+            _ if ObjectId(object) == FIRMWARE => self.execute_firmware(number, now)?,
             // There is never an error to reset (/3/0/12), and nothing to prove (/16/x/1).
             _ => {
                 let _ = instance;

@@ -12,6 +12,9 @@ use super::firmware_update::{FirmwareUpdate, Part, Refusal, UriWritten};
 use super::firmware_values::UpdateState;
 use crate::value::{Resource, Value};
 
+/// `/5/0/10`
+const CANCEL: u16 = 10;
+
 impl<F: FirmwareStore> FirmwareUpdate<F> {
     /// The value of a resource, if it has one now.
     pub(super) fn read(&self, resource: u16, config: &Config) -> Option<Resource> {
@@ -25,6 +28,9 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
             8 if old_draft => number(self.method() as u8),
             8 => numbers(self.schemes().iter().map(|scheme| scheme.protocol().into())),
             9 if !old_draft => number(self.method() as u8),
+            11 => number(self.policy()?.severity()),
+            12 => Resource::Single(Value::Time(self.policy()?.changed_at()?)),
+            13 => Resource::Single(Value::Unsigned(self.policy()?.defer_period().into())),
             _ => return None,
         })
     }
@@ -39,6 +45,11 @@ impl<F: FirmwareStore> Client<F> {
                 self.update.write_package(part, now).map_err(code)
             }
             1 => self.write_uri(value.as_text().ok_or(Code::BAD_REQUEST)?, now),
+            11 | 13 if self.update.policy().is_some() => {
+                let value = value.as_integer().ok_or(Code::BAD_REQUEST)?;
+                self.update.write_policy(resource, value).ok_or(Code::BAD_REQUEST)
+            }
+            11 | 13 => Err(Code::NOT_FOUND),
             _ => Err(Code::METHOD_NOT_ALLOWED),
         }
     }
@@ -52,11 +63,17 @@ impl<F: FirmwareStore> Client<F> {
         Ok(())
     }
 
-    pub(super) fn execute_firmware(&mut self, _resource: u16, _argument: &[u8]) -> Result<(), Code> {
+    pub(super) fn execute_firmware(&mut self, resource: u16, now: Instant) -> Result<(), Code> {
+        if resource == CANCEL {
+            self.update.policy().ok_or(Code::NOT_FOUND)?;
+            self.update.cancel().map_err(code)?;
+            self.drop_pull(now);
+            return Ok(());
+        }
         if self.gate.is_enabled() {
             return self.announce_update();
         }
-        self.update.execute().map_err(code)?;
+        self.update.execute_or_defer(now).map_err(code)?;
         if self.update.state() == UpdateState::Updating {
             self.events.push_back(Event::RebootWanted(RebootReason::Update));
         }

@@ -14,6 +14,7 @@ use core::time::Duration;
 use machine::Instant;
 
 use super::config::FirmwareSettings;
+use super::deferral::Policy;
 use super::firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, StoreError};
 use super::firmware_values::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
 use super::package_uri::{PackageUri, PackageUriError, Scheme};
@@ -68,6 +69,8 @@ pub(super) struct FirmwareUpdate<F> {
     /// An open push: when it counts as abandoned.
     push_deadline: Option<Instant>,
     power_lost: bool,
+    /// Of object version 1.1.
+    policy: Option<Policy>,
 }
 
 impl<F: FirmwareStore> FirmwareUpdate<F> {
@@ -93,6 +96,7 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
             total: None,
             push_deadline: None,
             power_lost: false,
+            policy: settings.deferral.map(Policy::new),
         }
     }
 
@@ -102,6 +106,18 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
 
     pub(super) fn result(&self) -> UpdateResult {
         self.result
+    }
+
+    pub(super) fn policy(&self) -> Option<&Policy> {
+        self.policy.as_ref()
+    }
+
+    pub(super) fn policy_mut(&mut self) -> Option<&mut Policy> {
+        self.policy.as_mut()
+    }
+
+    pub(super) fn set_result(&mut self, result: UpdateResult) {
+        self.result = result;
     }
 
     pub(super) fn uri(&self) -> &str {

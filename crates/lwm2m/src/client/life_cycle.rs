@@ -305,7 +305,9 @@ impl<F: FirmwareStore> Client<F> {
         let mut links: Vec<_> =
             [style.root].into_iter().filter(|root| !root.is_empty()).map(Into::into).collect();
         for (object, instances) in self.view(None, Instant::ZERO).registered() {
+            let newer = object == crate::object::FIRMWARE && self.config.firmware.deferral.is_some();
             let version = super::catalog::object_type(object).and_then(|found| found.version);
+            let version = if newer { Some("1.1") } else { version };
             match (style.version_quote, version) {
                 (Some(quote), Some(version)) => {
                     links.push(format!("<{}>;ver={quote}{version}{quote}", Path::Object(object)));

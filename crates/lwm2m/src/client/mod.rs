@@ -29,6 +29,7 @@ mod bootstrap_interface;
 mod catalog;
 mod config;
 mod data;
+mod deferral;
 mod event;
 mod executing;
 mod fetch;
@@ -58,6 +59,7 @@ pub use account_objects::Inconsistency;
 pub use config::{
     Config, Device, DownloadRoute, FirmwareSettings, ObservationsAtRegister, QueueMode, Radio, Saved, Version,
 };
+pub use deferral::Deferral;
 pub use event::{Event, RebootReason};
 pub use fetch::{FetchFailure, FetchId, FetchStart};
 pub use firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, StoreError};
@@ -301,9 +303,15 @@ impl<F: FirmwareStore> Client<F> {
         if self.update.push_deadline().is_some_and(|deadline| deadline <= now) {
             self.update.abandon(UpdateResult::ConnectionLost);
         }
+        if self.update.end_deferral(now) {
+            self.events.push_back(Event::RebootWanted(RebootReason::Update));
+        }
         self.advance_bootstrap(now);
         self.advance_servers(now);
         self.advance_pull(now);
+        if self.update.state() != self.told.0 {
+            self.update.note_change(self.clock.saturating_add(writing::seconds_of(now)));
+        }
         self.tell_firmware();
         if self.update.power_lost() {
             self.dark = true;
@@ -436,6 +444,7 @@ impl<F: FirmwareStore> Machine for Client<F> {
             (self.servers.due().filter(|_| !self.bootstrap.is_under_way()), "registration"),
             (self.pull_due(), "next block of a download"),
             (self.update.push_deadline(), "push abandoned"),
+            (self.update.deferred_until(), "the installation was put off until then"),
             (self.notification_due(), "notification"),
             (self.sleep_due(), "sleep"),
         ];

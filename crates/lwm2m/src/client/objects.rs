@@ -128,6 +128,9 @@ impl<F: FirmwareStore> Objects<'_, F> {
 
     /// Whether a resource exists now, for Discover; those without a value do when they can be used.
     pub(super) fn has(&self, object: ObjectId, instance: InstanceId, resource: &ResourceType) -> bool {
+        if (object, resource.id) == (object::FIRMWARE, ResourceId(10)) {
+            return self.firmware.policy().is_some();
+        }
         !resource.access.is_readable() || self.resource(object, instance, resource.id).is_some()
     }
 

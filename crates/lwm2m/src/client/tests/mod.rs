@@ -1,5 +1,6 @@
 //! The client against a server that only does what the test says.
 
+mod deferral;
 mod fetch;
 mod firmware;
 mod lock_step;
