@@ -7,6 +7,7 @@ mod foreign_device;
 mod rig;
 mod upgrade_both_ways;
 mod upgrade_canceled;
+mod upgrade_http;
 mod upgrade_module_killed;
 mod upgrade_rebind;
 mod upgrade_server_killed;

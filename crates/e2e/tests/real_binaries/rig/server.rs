@@ -22,13 +22,15 @@ struct Ports {
     http: SocketAddr,
     coaps: SocketAddr,
     coap: SocketAddr,
+    files_http: SocketAddr,
+    files_https: SocketAddr,
 }
 
 impl Ports {
     /// Those that the system chooses.
     fn any() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { http: any, coaps: any, coap: any }
+        Self { http: any, coaps: any, coap: any, files_http: any, files_https: any }
     }
 }
 
@@ -49,6 +51,11 @@ impl Server {
     /// Where modules connect without encryption.
     pub fn coap(&self) -> SocketAddr {
         self.ports.coap
+    }
+
+    /// Where modules download over HTTP and over HTTPS.
+    pub fn files(&self) -> (SocketAddr, SocketAddr) {
+        (self.ports.files_http, self.ports.files_https)
     }
 
     /// Ends it as a power cut does.
@@ -121,6 +128,8 @@ impl Server {
             http: address(&ports["http"]),
             coaps: address(&ports["coaps"][0]),
             coap: address(&ports["coap"][0]),
+            files_http: address(&ports["files_http"][0]),
+            files_https: address(&ports["files_https"][0]),
         };
     }
 }
@@ -133,6 +142,8 @@ fn serve(folder: &Path, ports: Ports) -> Process {
     command.env("UPDRAFT_HTTP__BIND", ports.http.to_string());
     command.env("UPDRAFT_LWM2M__COAPS_BIND", ports.coaps.to_string());
     command.env("UPDRAFT_LWM2M__COAP_BIND", ports.coap.to_string());
+    command.env("UPDRAFT_FILES__HTTP_BIND", ports.files_http.to_string());
+    command.env("UPDRAFT_FILES__HTTPS_BIND", ports.files_https.to_string());
     // Tests run on small disks too.
     command.env("UPDRAFT_PACKAGES__RESERVE", "0");
     Process::start("updraft", &mut command).expect("it starts")
