@@ -26,6 +26,7 @@
 
 extern crate alloc;
 
+pub mod bootstrap;
 pub mod client;
 pub mod format;
 pub mod model;
