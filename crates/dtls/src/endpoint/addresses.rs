@@ -1,6 +1,7 @@
 //! Who is at an address, and what a source may do.
 
-use core::net::SocketAddr;
+use core::hash::{Hash, Hasher};
+use core::net::{IpAddr, SocketAddr};
 
 use machine::Instant;
 
@@ -11,12 +12,12 @@ use crate::limits::{self, Kind, Limits, Source};
 impl Endpoint {
     /// The session whose records without connection id come from there.
     pub(super) fn session_at(&self, address: SocketAddr) -> Option<Slot> {
-        let place = self.sessions_at.find(Some(address), |place| address_of(&self.roster, place))?;
+        let place = self.sessions_at.find(Key(Some(address)), |place| address_of(&self.roster, place))?;
         Slot::of_place(place)
     }
 
     pub(super) fn handshake_at(&self, address: SocketAddr) -> Option<Slot> {
-        let place = self.handshakes_at.find(Some(address), |place| address_of(&self.roster, place))?;
+        let place = self.handshakes_at.find(Key(Some(address)), |place| address_of(&self.roster, place))?;
         Slot::of_place(place)
     }
 
@@ -50,9 +51,10 @@ impl Endpoint {
         self.sources.take(kind, Source::of(from.ip()), &limits, now)
     }
 
-    pub(super) fn give_back(&mut self, kind: Kind, from: SocketAddr) {
+    /// A source has returned its cookie and begins a handshake: its first contact does not count any more.
+    pub(super) fn take_handshake_of(&mut self, from: SocketAddr, now: Instant) -> bool {
         let limits = self.limits_of(from);
-        self.sources.give_back(kind, Source::of(from.ip()), &limits);
+        self.sources.exchange(Kind::FirstContact, Kind::Handshake, Source::of(from.ip()), &limits, now)
     }
 
     pub(super) fn has_room(&self, kind: Kind, from: SocketAddr, now: Instant) -> bool {
@@ -60,6 +62,29 @@ impl Endpoint {
     }
 }
 
-fn address_of(roster: &Roster<Association>, place: u32) -> Option<SocketAddr> {
-    roster.get(Slot::of_place(place)?).map(Association::remote)
+/// An address to look up by. It is hashed at one go, since a handshake does so a dozen times.
+#[derive(PartialEq, Eq)]
+struct Key(Option<SocketAddr>);
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Some(address) = self.0 else { return };
+        let mut bytes = [0; 18];
+        let end = match address.ip() {
+            IpAddr::V4(ip) => {
+                bytes[..4].copy_from_slice(&ip.octets());
+                4
+            }
+            IpAddr::V6(ip) => {
+                bytes[..16].copy_from_slice(&ip.octets());
+                16
+            }
+        };
+        bytes[end..end + 2].copy_from_slice(&address.port().to_be_bytes());
+        state.write(&bytes[..end + 2]);
+    }
+}
+
+fn address_of(roster: &Roster<Association>, place: u32) -> Key {
+    Key(Slot::of_place(place).and_then(|slot| roster.get(slot)).map(Association::remote))
 }

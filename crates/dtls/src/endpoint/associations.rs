@@ -39,7 +39,10 @@ impl Endpoint {
         self.roster.put(slot, Association::Handshake(Box::new(handshake)));
         self.roster.join(line_of(role, &mut self.half_open, &mut self.calling), slot);
         self.occupy(slot);
-        self.set_timer(slot);
+        if step == Step::WantKey {
+            // No flight goes out yet whose timer would end the handshake.
+            self.set_timer(slot);
+        }
         self.proceed(slot, Ok(step), now);
     }
 

@@ -115,8 +115,7 @@ impl Endpoint {
         if self.is_late_copy(from, &hello) {
             return self.drop_record(DropCause::Replayed);
         }
-        self.give_back(Kind::FirstContact, from);
-        if !self.take(Kind::Handshake, from, now) {
+        if !self.take_handshake_of(from, now) {
             return self.drop_record(DropCause::Limited);
         }
         self.accept(from, record, (&message, &hello), now);

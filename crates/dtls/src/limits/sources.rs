@@ -3,6 +3,7 @@
 use alloc::collections::VecDeque;
 use core::net::IpAddr;
 
+use hashbrown::hash_map::Entry;
 use machine::{Instant, KeyedState, Map, Random};
 
 use super::{Limits, Rate};
@@ -61,17 +62,28 @@ impl Sources {
     /// Counts one, unless the source has had its share.
     pub(crate) fn take(&mut self, kind: Kind, source: Source, limits: &Limits, now: Instant) -> bool {
         let rate = kind.rate(limits);
-        if rate == Rate::UNLIMITED {
+        rate == Rate::UNLIMITED || self.with_used(source, |used| take(&mut used[kind as usize], rate, now))
+    }
+
+    /// Takes one back that was counted, and counts one of another kind, unless the source has had its share of
+    /// that.
+    pub(crate) fn exchange(
+        &mut self,
+        back: Kind,
+        kind: Kind,
+        source: Source,
+        limits: &Limits,
+        now: Instant,
+    ) -> bool {
+        let (back_rate, rate) = (back.rate(limits), kind.rate(limits));
+        if back_rate == Rate::UNLIMITED && rate == Rate::UNLIMITED {
             return true;
         }
-        let (interval, room) = interval_and_room(rate);
-        let used = self.used_by(source);
-        let from = used[kind as usize].max(now.as_micros());
-        if from - now.as_micros() > room {
-            return false;
-        }
-        used[kind as usize] = from + interval;
-        true
+        self.with_used(source, |used| {
+            let counted = &mut used[back as usize];
+            *counted = counted.saturating_sub(interval_and_room(back_rate).0);
+            rate == Rate::UNLIMITED || take(&mut used[kind as usize], rate, now)
+        })
     }
 
     /// Whether [`Self::take`] would count one now.
@@ -81,25 +93,31 @@ impl Sources {
         rate == Rate::UNLIMITED || used.saturating_sub(now.as_micros()) <= interval_and_room(rate).1
     }
 
-    /// Takes one back that was counted.
-    pub(crate) fn give_back(&mut self, kind: Kind, source: Source, limits: &Limits) {
-        let (interval, _) = interval_and_room(kind.rate(limits));
-        if let Some(used) = self.used.get_mut(&source) {
-            used[kind as usize] = used[kind as usize].saturating_sub(interval);
-        }
-    }
-
-    fn used_by(&mut self, source: Source) -> &mut Used {
-        if !self.used.contains_key(&source) {
-            if self.order.len() >= self.capacity
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.used.remove(&oldest);
+    fn with_used(&mut self, source: Source, change: impl FnOnce(&mut Used) -> bool) -> bool {
+        let result = match self.used.entry(source) {
+            Entry::Occupied(mut entry) => change(entry.get_mut()),
+            Entry::Vacant(entry) => {
+                self.order.push_back(source);
+                change(entry.insert(Used::default()))
             }
-            self.order.push_back(source);
+        };
+        if self.order.len() > self.capacity
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.used.remove(&oldest);
         }
-        self.used.entry(source).or_default()
+        result
     }
+}
+
+fn take(used: &mut u64, rate: Rate, now: Instant) -> bool {
+    let (interval, room) = interval_and_room(rate);
+    let from = (*used).max(now.as_micros());
+    let has_room = from - now.as_micros() <= room;
+    if has_room {
+        *used = from + interval;
+    }
+    has_room
 }
 
 /// The microseconds between two, and how far ahead the burst reaches.
@@ -142,7 +160,7 @@ mod tests {
         let (from, now) = (source("192.0.2.1"), Instant::from_secs(5));
         for _ in 0..10_000 {
             assert!(sources.take(Kind::FirstContact, from, &limits, now));
-            sources.give_back(Kind::FirstContact, from, &limits);
+            sources.exchange(Kind::FirstContact, Kind::Unauthentic, from, &limits, now);
         }
         while sources.take(Kind::FirstContact, from, &limits, now) {}
         assert!(!sources.has_room(Kind::FirstContact, from, &limits, now));

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use dtls::{Event, Suite};
+use dtls::{Config, Event, Suite};
 use machine::{Instant, Machine, Random, SessionEnd};
 
 use crate::pair::{Flight, Packet, Pair, fragment, record, split};
 
+/// Flights of a full handshake × copies lost × suites × connection ids; `resumption` has the same for the other.
 #[test]
 fn d10_every_flight_may_lose_its_first_four_copies() {
-    for suite in Suite::ALL {
+    for (suite, ids) in Suite::ALL.into_iter().flat_map(|suite| [(suite, false), (suite, true)]) {
+        let config = Config { suites: vec![suite], ..Config::default() };
+        let server = if ids { crate::connection_ids::with_ids(suite) } else { config.clone() };
         for flight in Flight::ALL {
             for lost in 0..=4 {
-                let mut pair = Pair::of_suite(suite);
+                let mut pair = Pair::with(config.clone(), server.clone());
                 let call = pair.call();
                 let mut copies = 0;
                 let is_up = pair.run_with(Duration::from_secs(93), |packet| {
@@ -51,7 +54,7 @@ fn d10_a_quarter_of_the_datagrams_may_be_lost_others_doubled_and_overtaken() {
     let mut failures = 0;
     for seed in 0..300 {
         let mut random = Random::from_number(seed);
-        let mut pair = Pair::of_suite(Suite::ALL[seed as usize % 2]);
+        let mut pair = Pair::of_suite(Suite::ALL[seed as usize % 4]);
         let call = pair.call();
         let mut late: Vec<Packet> = Vec::new();
         let is_up = pair.run_with(Duration::from_secs(92), |packet| {
