@@ -29,7 +29,9 @@ impl Subject {
     /// Serves `image` to whoever is upgraded; downloads go to `public_uri`, which devices that download on
     /// the session of their registration do not look at.
     pub fn new(image: Arc<[u8]>, public_uri: String, seed: Seed) -> Self {
-        let config = Config { public_uris: vec![public_uri], ..Config::default() };
+        // Devices of a benchmark register as often as they can.
+        let register_interval = std::time::Duration::ZERO;
+        let config = Config { public_uris: vec![public_uri], register_interval, ..Config::default() };
         Self { server: Server::new(config, Arc::new(Everybody), seed), image, upgrades: 0 }
     }
 }

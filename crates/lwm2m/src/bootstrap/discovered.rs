@@ -26,7 +26,7 @@ impl Discovered {
         let text = core::str::from_utf8(payload).ok()?;
         let (head, links) = text.split_at(text.find('<').unwrap_or(text.len()));
         let list = link::parse(links.as_bytes()).ok()?;
-        let mut version = head.trim().strip_prefix("lwm2m=").and_then(|value| version_of(value));
+        let mut version = head.trim().strip_prefix("lwm2m=").and_then(version_of);
         let mut instances = Vec::new();
         for link in &list.links {
             if let Some(named) = link.attribute("lwm2m") {

@@ -167,11 +167,11 @@ impl Rig {
     }
 
     fn ended(&mut self) -> Option<Result<(), Failure>> {
-        let results = self.events.iter().filter_map(|event| match event {
+        let mut results = self.events.iter().filter_map(|event| match event {
             Event::Ended { result, .. } => Some(*result),
             _ => None,
         });
-        results.last()
+        results.next_back()
     }
 
     fn wait(&mut self, seconds: u64) {

@@ -21,6 +21,10 @@ pub struct Config {
     pub grace: Duration,
     /// How long a device in queue mode listens after its last message (LwM2M Core 1.1 section 6.5).
     pub awake: Duration,
+    /// How often a device may register in the long run (SECURITY rule n06); zero is without bound.
+    pub register_interval: Duration,
+    /// So many registrations of a device may come at once.
+    pub register_burst: u32,
     /// How many devices may be known at a time: registered, or waited for by an upgrade.
     pub max_devices: usize,
     /// The CoAP layer below.
@@ -39,6 +43,8 @@ impl Default for Config {
             default_lifetime: Duration::from_secs(86_400),
             grace: Duration::from_secs(93),
             awake: Duration::from_secs(93),
+            register_interval: Duration::from_secs(5),
+            register_burst: 5,
             max_devices: 1_000_000,
             coap: coap::Config { body_limits: vec![send], ..coap::Config::default() },
         }

@@ -5,8 +5,9 @@ use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
-use coap::{Code, ContentFormat, Request, Response};
+use coap::{Code, ContentFormat, OptionNumber, Request, Response};
 use machine::{Instant, Link};
 
 use super::Server;
@@ -15,16 +16,33 @@ use super::directory::{Admission, Refusal};
 use super::event::{Event, Gone};
 use super::objects::ObjectList;
 use super::oddity::Oddity;
+use super::pace::Pace;
 use super::parameters::{ParameterError, Parameters, Version};
 use super::registered::{Location, Registered};
 use crate::format;
 
 /// Why a request is refused, with the code that says so.
-pub(super) struct Refused(Code, String);
+pub(super) struct Refused {
+    code: Code,
+    text: String,
+    /// When it may be tried again.
+    wait: Option<Duration>,
+}
 
 impl Refused {
     pub(super) fn new(code: Code, diagnostic: impl ToString) -> Self {
-        Self(code, diagnostic.to_string())
+        Self { code, text: diagnostic.to_string(), wait: None }
+    }
+
+    fn until(wait: Duration, diagnostic: impl ToString) -> Self {
+        Self { wait: Some(wait), ..Self::new(Code::SERVICE_UNAVAILABLE, diagnostic) }
+    }
+
+    fn response(self) -> Response {
+        let response = Response::new(self.code).diagnostic(&self.text);
+        let Some(wait) = self.wait else { return response };
+        let seconds = wait.as_secs().saturating_add(1).min(0xFF) as u8;
+        response.option(OptionNumber::MAX_AGE, &[seconds])
     }
 }
 
@@ -59,7 +77,7 @@ impl Server {
             }
             _ => Ok(Response::new(Code::NOT_FOUND)),
         };
-        answered.unwrap_or_else(|Refused(code, text)| Response::new(code).diagnostic(&text))
+        answered.unwrap_or_else(Refused::response)
     }
 
     fn register(&mut self, peer: Link, request: &Request, now: Instant) -> Result<Response, Refused> {
@@ -76,9 +94,13 @@ impl Server {
         if no_format {
             parameters.note(Oddity::NoContentFormat);
         }
+        if parameters.profile && request.payload.is_empty() {
+            return Err(Refused::new(Code::BAD_REQUEST, "this profile is not known: send the object list"));
+        }
         let objects = objects_of(request, &mut parameters)?;
         let identity = self.session(peer).map(|session| Arc::clone(&session.identity));
         let endpoint = self.admit(identity.as_deref(), parameters.endpoint.as_deref())?;
+        let pace = self.check_pace(peer, &endpoint, now)?;
         let location = Location::new(self.config.shard, &mut self.random);
         let registered = Registered {
             location,
@@ -95,6 +117,7 @@ impl Server {
             heard: now,
             heard_before_start: 0,
             active: now,
+            pace,
             timer: None,
         };
         self.store_registration(&endpoint, peer, registered, now);
@@ -123,6 +146,22 @@ impl Server {
             _ => Code::BAD_REQUEST,
         };
         Err(Refused::new(code, refusal))
+    }
+
+    /// SECURITY rule n06. A device that registers too often is told when it may come again.
+    fn check_pace(&mut self, peer: Link, endpoint: &str, now: Instant) -> Result<Pace, Refused> {
+        let (interval, burst) = (self.config.register_interval, self.config.register_burst);
+        let known = self.devices.by_endpoint(endpoint).and_then(|key| self.devices.get(key));
+        let mut pace =
+            known.and_then(|device| device.registration.as_ref()).map_or(Pace::default(), |old| old.pace);
+        let count = match peer {
+            Link::Secured(session) => self.sessions.get_mut(&session).map(|session| &mut session.pace),
+            Link::Open(_) => Some(&mut pace),
+        };
+        match count.map_or(Ok(()), |count| count.take(interval, burst, now)) {
+            Ok(()) => Ok(pace),
+            Err(wait) => Err(Refused::until(wait, "too many registrations")),
+        }
     }
 
     fn store_registration(&mut self, endpoint: &str, link: Link, registered: Registered, now: Instant) {

@@ -4,6 +4,8 @@
 //! the end of the time the device listens. It is not set anew with each message: one that fires too early
 //! sees that the device was heard since.
 
+use alloc::boxed::Box;
+
 use machine::{Instant, Link};
 
 use super::devices::DeviceKey;
@@ -89,6 +91,15 @@ impl Server {
             self.coap.release(link, now);
             self.keep_awake(key, false);
         }
+    }
+
+    /// The address of a session changed: the owner shows where the device is.
+    pub(super) fn moved(&mut self, link: Link) {
+        let remote = self.remote(link);
+        let Some(device) = self.devices.by_link(link).and_then(|key| self.devices.get(key)) else { return };
+        let Some(registered) = device.registration.as_deref() else { return };
+        let (endpoint, registration) = (device.endpoint.clone(), Box::new(registered.describe(remote)));
+        self.emit(Event::Updated { endpoint, registration: Some(registration) });
     }
 
     /// A session ended. The registration lives on: the device may come back on a new session.

@@ -38,6 +38,7 @@ mod lifetime;
 mod objects;
 mod oddity;
 mod operations;
+mod pace;
 mod parameters;
 mod registered;
 mod restore;
@@ -72,6 +73,7 @@ pub use upgrades::StartError;
 use self::devices::{DeviceKey, Devices};
 use self::exchange::Exchange;
 use self::images::Image;
+use self::pace::Pace;
 use self::upgrade::UpgradeId;
 
 /// The path of an image, in front of its token.
@@ -101,6 +103,7 @@ pub struct Server {
 struct Session {
     identity: Arc<[u8]>,
     remote: SocketAddr,
+    pace: Pace,
 }
 
 /// What a timer is for.
@@ -245,7 +248,8 @@ impl SessionMachine for Server {
         match event {
             SessionEvent::Up { link, identity, remote, .. } => {
                 if let Link::Secured(session) = link {
-                    self.sessions.insert(session, Session { identity: identity.into(), remote });
+                    let pace = Pace::default();
+                    self.sessions.insert(session, Session { identity: identity.into(), remote, pace });
                 }
             }
             SessionEvent::Moved { link, remote } => {
@@ -253,6 +257,7 @@ impl SessionMachine for Server {
                     && let Some(moved) = self.sessions.get_mut(&session)
                 {
                     moved.remote = remote;
+                    self.moved(link);
                 }
             }
             SessionEvent::Down { link, .. } => {

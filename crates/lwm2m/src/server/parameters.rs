@@ -69,6 +69,8 @@ pub(super) struct Parameters {
     pub(super) binding: Option<String>,
     pub(super) queue_mode: Option<bool>,
     pub(super) sms: Option<String>,
+    /// `pid`: the device refers to a list of objects that it does not send (LwM2M Core 1.2).
+    pub(super) profile: bool,
     pub(super) oddities: Vec<Oddity>,
 }
 
@@ -109,6 +111,7 @@ impl Parameters {
                     let value = value.filter(|value| !value.is_empty()).ok_or(ParameterError::Sms)?;
                     parameters.keep(|parameters| &mut parameters.sms, value.into());
                 }
+                "pid" => parameters.profile = true,
                 _ => {}
             }
         }

@@ -12,6 +12,7 @@ use machine::{Instant, Link, Random, TimerId};
 use super::event::Registration;
 use super::objects::ObjectList;
 use super::oddity::Oddity;
+use super::pace::Pace;
 use super::parameters::Version;
 use super::url_safe;
 
@@ -66,6 +67,8 @@ pub(super) struct Registered {
     pub(super) heard_before_start: u32,
     /// The last message of any kind: whoever sent it, the device listens for a while after its own.
     pub(super) active: Instant,
+    /// Counts registrations without DTLS; a session counts its own.
+    pub(super) pace: Pace,
     /// For the end of its lifetime, or before that of the time it listens.
     pub(super) timer: Option<TimerId>,
 }

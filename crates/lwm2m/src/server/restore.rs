@@ -13,6 +13,7 @@ use super::devices::DeviceKey;
 use super::event::{Event, Gone};
 use super::exchange::{Exchange, Purpose, What};
 use super::objects::ObjectList;
+use super::pace::Pace;
 use super::registered::{Location, Registered};
 use super::snapshot::{ObservationSnapshot, RegistrationSnapshot};
 
@@ -96,6 +97,7 @@ impl Server {
             heard,
             heard_before_start: u32::try_from(before.as_secs()).unwrap_or(u32::MAX),
             active: heard,
+            pace: Pace::default(),
             timer: None,
         };
         let key = self.devices.find_or_add(&snapshot.endpoint);

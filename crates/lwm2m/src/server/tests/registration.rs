@@ -268,3 +268,122 @@ fn releasing_a_device_ends_everything_about_it() {
     assert_eq!(rig.server.device_count(), 0);
     assert_eq!(rig.request(link, Request::post(&format!("/rd/{location}"))).code, Code::NOT_FOUND);
 }
+
+#[test]
+fn sec_n06_a_device_that_registers_too_often_is_told_to_wait() {
+    let mut rig = Rig::new();
+    let secured = rig.session("key-a");
+    let open = rig.open(9);
+    for (link, query) in [(secured, GOOD), (open, "ep=A")] {
+        for _ in 0..5 {
+            rig.registered(link, query);
+        }
+        let busy = rig.register_once(link, query);
+        assert_eq!(busy.code, Code::SERVICE_UNAVAILABLE);
+        assert!(busy.options.max_age().is_some_and(|seconds| (5..=6).contains(&seconds)));
+    }
+    // The registration that it has is not touched, and a loop over DELETE does not help.
+    assert_eq!(rig.server.device_count(), 2);
+    let location = rig.server.registration("a").unwrap().location;
+    rig.request(secured, Request::delete(&format!("/rd/{location}")));
+    assert_eq!(rig.register_once(secured, GOOD).code, Code::SERVICE_UNAVAILABLE);
+    rig.wait(6);
+    rig.registered(secured, GOOD);
+}
+
+#[test]
+fn ets_110_an_unknown_profile_is_refused_and_the_full_list_taken() {
+    let mut rig = Rig::new();
+    let link = rig.session("key-a");
+    let parts = "ep=a&lwm2m=1.2&pid=42".split('&');
+    let request = parts.fold(Request::post("/rd"), Request::query);
+    let bare = request.clone().content(ContentFormat::LINK_FORMAT, "");
+    assert_eq!(rig.request(link, bare).code, Code::BAD_REQUEST);
+    assert_eq!(rig.server.device_count(), 0);
+    let full = request.content(ContentFormat::LINK_FORMAT, OBJECTS);
+    assert_eq!(rig.request(link, full).code, Code::CREATED);
+    assert_eq!(rig.server.registration("a").unwrap().version, Version::V1_2);
+}
+
+#[test]
+fn reg_11_an_address_that_moved_is_told() {
+    let mut rig = Rig::new();
+    let link = rig.session("key-a");
+    rig.registered(link, GOOD);
+    rig.take_events();
+    let remote = "192.0.2.7:40007".parse().unwrap();
+    rig.server.handle_session(SessionEvent::Moved { link, remote }, rig.now);
+    rig.pump();
+    let [Event::Updated { registration: Some(told), .. }] = &rig.take_events()[..] else {
+        panic!("a new address is news")
+    };
+    assert_eq!((told.remote, told.link), (Some(remote), Some(link)));
+}
+
+/// One message of a device, delivered in any order.
+#[derive(Clone, Copy, Debug)]
+enum Sent {
+    Register,
+    Update,
+    Deregister,
+}
+
+/// Delivers messages and checks server, events and a model of three lines against each other.
+fn check_order(order: &[Sent]) {
+    let mut rig = Rig::with(Config { register_burst: 100, ..Config::default() });
+    let link = rig.session("key-a");
+    let (mut location, mut registered) = (alloc::string::String::from("none"), false);
+    for sent in order {
+        let path = format!("/rd/{location}");
+        let (request, expected) = match sent {
+            Sent::Register => {
+                location = rig.registered(link, GOOD);
+                registered = true;
+                continue;
+            }
+            Sent::Update => (Request::post(&path).query("lt=77"), Code::CHANGED),
+            Sent::Deregister => (Request::delete(&path), Code::DELETED),
+        };
+        let expected = if registered { expected } else { Code::NOT_FOUND };
+        assert_eq!(rig.request(link, request).code, expected, "{order:?}");
+        registered &= !matches!(sent, Sent::Deregister);
+    }
+    assert_eq!(rig.server.registration("a").is_some(), registered, "{order:?}");
+    assert_eq!(rig.server.device_count(), usize::from(registered), "{order:?}");
+    // What the owner stores from the events is what the server has.
+    let mut stored = None;
+    for event in rig.take_events() {
+        match event {
+            Event::Registered { registration, replaced, .. } => {
+                assert_eq!(replaced, stored.is_some(), "{order:?}");
+                stored = Some(registration);
+            }
+            Event::Updated { registration: Some(registration), .. } => stored = Some(registration),
+            Event::Deregistered { .. } => stored = None,
+            _ => {}
+        }
+    }
+    assert_eq!(stored.map(|stored| *stored), rig.server.registration("a"), "{order:?}");
+}
+
+#[test]
+fn alt_01_all_orders_of_two_registers_an_update_and_a_delete_agree() {
+    let sent = [Sent::Register, Sent::Register, Sent::Update, Sent::Deregister];
+    for first in 0..4 {
+        for second in (0..4).filter(|place| *place != first) {
+            for third in (0..4).filter(|place| *place != first && *place != second) {
+                check_order(&[first, second, third, 6 - first - second - third].map(|place| sent[place]));
+            }
+        }
+    }
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn alt_01_any_messages_agree(order in proptest::collection::vec(0..3_u8, 0..12)) {
+        let sent = |number: &u8| [Sent::Register, Sent::Update, Sent::Deregister][usize::from(*number)];
+        check_order(&order.iter().map(sent).collect::<Vec<_>>());
+    }
+}

@@ -126,6 +126,16 @@ impl Rig {
         self.request(link, request.content(ContentFormat::LINK_FORMAT, OBJECTS))
     }
 
+    /// As `register`, for an answer that a patient client would wait for: the first one is given.
+    pub(super) fn register_once(&mut self, link: Link, query: &str) -> Response {
+        let config = coap::Config { busy_retries: 0, ..coap::Config::default() };
+        let hasty = coap::Endpoint::new(config, [77; 32]);
+        let patient = self.devices.insert(link, hasty).unwrap();
+        let response = self.register(link, query);
+        self.devices.insert(link, patient);
+        response
+    }
+
     /// Registers with a good query and gives the location.
     pub(super) fn registered(&mut self, link: Link, query: &str) -> String {
         let response = self.register(link, query);
