@@ -47,8 +47,8 @@ pub(super) enum What {
     Observe(Path),
     Discover(Path),
     Write(Path, Node),
-    /// The whole of /5/0/0, shared with other devices.
-    Package(Arc<[u8]>, Option<BlockSize>),
+    /// The whole of a package resource, shared with other devices.
+    Package(Path, Arc<[u8]>, Option<BlockSize>),
     Execute(Path, Option<String>),
 }
 
@@ -92,8 +92,8 @@ impl What {
             | Self::Observe(path)
             | Self::Discover(path)
             | Self::Write(path, _)
-            | Self::Execute(path, _) => *path,
-            Self::Package(..) => object::firmware::PACKAGE,
+            | Self::Execute(path, _)
+            | Self::Package(path, ..) => *path,
         }
     }
 
@@ -146,12 +146,12 @@ impl What {
             Self::Write(place, node) => {
                 with_content(Request::put(&path), format, written(*place, node, format).into())
             }
-            Self::Package(bytes, _) if format == Some(LWM2M_TLV) => {
+            Self::Package(place, bytes, _) if format == Some(LWM2M_TLV) => {
                 let node = Node::single(Value::Opaque(bytes.to_vec()));
-                let record = written(object::firmware::PACKAGE, &node, format);
+                let record = written(*place, &node, format);
                 with_content(Request::put(&path), format, record.into())
             }
-            Self::Package(bytes, size) => {
+            Self::Package(_, bytes, size) => {
                 let request = with_content(Request::put(&path), format, Payload::Shared(bytes.clone()));
                 in_blocks(request, *size)
             }

@@ -13,8 +13,8 @@ use super::interface::Refused;
 /// What a token opens.
 #[derive(Debug)]
 pub(super) enum Image {
-    /// The image of a running upgrade of this shard, to whoever presents the token.
-    Upgrade(DeviceKey),
+    /// The image of a part of a running upgrade of this shard, to whoever presents the token.
+    Upgrade(DeviceKey, usize),
     /// The image of an upgrade that another shard runs.
     Published(Published),
 }
@@ -33,7 +33,7 @@ impl Server {
     /// own may come to any shard. With an identity only its sessions get it. An upgrade of this shard with
     /// the same token goes first. Ends with [`Server::withdraw_image`]; the owner bounds their number.
     pub fn publish_image(&mut self, token: &str, identity: Option<&[u8]>, bytes: Arc<[u8]>) {
-        if !matches!(self.images.get(token), Some(Image::Upgrade(_))) {
+        if !matches!(self.images.get(token), Some(Image::Upgrade(..))) {
             let tag = tag_of(&bytes);
             let published = Published { bytes, tag, identity: identity.map(Into::into) };
             self.images.insert(token.into(), Image::Published(published));
@@ -66,10 +66,10 @@ impl Server {
                 }
                 (image.bytes.clone(), image.tag)
             }
-            Image::Upgrade(key) => {
-                let key = *key;
-                let image = self.upgrade_image(key).ok_or_else(not_there)?;
-                self.note_served(key, &image.0, request, now);
+            Image::Upgrade(key, part) => {
+                let (key, part) = (*key, *part);
+                let image = self.upgrade_image(key, part).ok_or_else(not_there)?;
+                self.note_served((key, part), &image.0, request, now);
                 self.prove_receiver(key, peer);
                 image
             }
@@ -93,13 +93,24 @@ impl Server {
     }
 
     /// Tells the upgrade which bytes its device gets now.
-    fn note_served(&mut self, key: DeviceKey, bytes: &Arc<[u8]>, request: &Request, now: Instant) {
+    fn note_served(
+        &mut self,
+        (key, part): (DeviceKey, usize),
+        bytes: &Arc<[u8]>,
+        request: &Request,
+        now: Instant,
+    ) {
         let whole = (0, BlockSize::LARGEST.bytes());
         let block = request.options.block2();
         let (offset, size) = block.map_or(whole, |block| (block.offset(), block.size.bytes()));
         let length = (bytes.len() as u64).saturating_sub(offset).min(size as u64);
         if length > 0 {
-            self.with_procedure(key, now, |procedure| procedure.handle_served(offset, length, now));
+            self.with_procedure(key, now, |procedure| {
+                // A part of which blocks are still repeated may have been left behind.
+                if procedure.part() == part {
+                    procedure.handle_served(offset, length, now);
+                }
+            });
         }
     }
 }

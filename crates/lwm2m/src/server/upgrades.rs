@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use coap::{CancelBy, RequestId};
 use firmware::upgrade::UpdateState;
@@ -21,8 +22,8 @@ use crate::value::{Node, Value};
 pub(super) struct Run {
     id: UpgradeId,
     procedure: Procedure,
-    /// Names the image's bytes in responses.
-    tag: [u8; 8],
+    /// Name the images' bytes in responses, one for each part.
+    tags: Vec<[u8; 8]>,
     /// The request that is under way.
     asked: Option<RequestId>,
     observation: Option<RequestId>,
@@ -62,14 +63,17 @@ impl Server {
         self.check_start(id, endpoint)?;
         let record = record.unwrap_or_else(|| UpgradeRecord::new(&self.new_image_token()));
         let key = self.devices.find_or_add(endpoint);
-        self.images.insert(record.token.as_str().into(), Image::Upgrade(key));
         self.upgrades.insert(id, key);
-        let tag = tag_of(&plan.package.bytes);
         let procedure = Procedure::new(plan, self.config.public_uris.clone(), record, now);
+        let mut tags = Vec::new();
+        for (part, token) in procedure.tokens().enumerate() {
+            self.images.insert(token.as_str().into(), Image::Upgrade(key, part));
+            tags.extend(procedure.image(part).map(|bytes| tag_of(&bytes)));
+        }
         let run = Run {
             id,
             procedure,
-            tag,
+            tags,
             asked: None,
             observation: None,
             timer: None,
@@ -216,10 +220,10 @@ impl Server {
         }
     }
 
-    /// The bytes of a device's upgrade and their tag.
-    pub(super) fn upgrade_image(&mut self, key: DeviceKey) -> Option<(Arc<[u8]>, [u8; 8])> {
+    /// The bytes of a part of a device's upgrade and their tag.
+    pub(super) fn upgrade_image(&mut self, key: DeviceKey, part: usize) -> Option<(Arc<[u8]>, [u8; 8])> {
         let run = self.run(key)?;
-        Some((run.procedure.plan().package.bytes.clone(), run.tag))
+        Some((run.procedure.image(part)?, *run.tags.get(part)?))
     }
 
     /// Counts what was repeated on a link that the device leaves.
@@ -282,7 +286,9 @@ impl Server {
     /// Ends the serving of the image and forgets the upgrade.
     pub(super) fn drop_upgrade(&mut self, key: DeviceKey, now: Instant) {
         let Some(run) = self.devices.get_mut(key).and_then(|device| device.upgrade.take()) else { return };
-        self.images.remove(run.procedure.token());
+        for token in run.procedure.tokens() {
+            self.images.remove(token.as_str());
+        }
         self.upgrades.remove(&run.id);
         if let Some((_, timer)) = run.timer {
             self.timers.cancel(timer);
@@ -294,21 +300,20 @@ impl Server {
     }
 
     fn perform(&mut self, key: DeviceKey, action: Action, now: Instant) {
+        let Some(procedure) = self.run(key).map(|run| &run.procedure) else { return };
+        let at = |path| procedure.place(path);
         let what = match action {
-            Action::Read(path) => What::Read(path),
-            Action::Observe => What::Observe(object::STATE),
-            Action::WriteUri(uri) => What::Write(object::PACKAGE_URI, Node::single(Value::String(uri))),
-            Action::WriteNumber(path, number) => What::Write(path, Node::single(Value::Integer(number))),
-            Action::ClearPackage => What::Write(object::PACKAGE, Node::single(Value::Opaque([0].into()))),
-            Action::WritePackage => match self.run(key) {
-                Some(run) => {
-                    let procedure = &run.procedure;
-                    What::Package(procedure.plan().package.bytes.clone(), procedure.block_size())
-                }
-                None => return,
-            },
-            Action::Execute => What::Execute(object::UPDATE, None),
-            Action::ExecuteCancel => What::Execute(object::CANCEL, None),
+            Action::Read(path) => What::Read(at(path)),
+            Action::Observe => What::Observe(at(object::STATE)),
+            Action::WriteUri(uri) => What::Write(at(object::PACKAGE_URI), Node::single(Value::String(uri))),
+            Action::WriteNumber(path, number) => What::Write(at(path), Node::single(Value::Integer(number))),
+            Action::ClearPackage => What::Write(at(object::PACKAGE), Node::single(Value::Opaque([0].into()))),
+            Action::WritePackage => {
+                let bytes = procedure.plan().package.bytes.clone();
+                What::Package(at(object::PACKAGE), bytes, procedure.block_size())
+            }
+            Action::Execute => What::Execute(at(object::UPDATE), None),
+            Action::ExecuteCancel => What::Execute(at(object::CANCEL), None),
             Action::CancelObservation => return self.end_upgrade_observation(key, now),
             Action::Abandon => return self.abandon_request(key, now),
         };

@@ -140,6 +140,9 @@ impl Procedure {
     }
 
     fn finish(&mut self, now: Instant) {
+        if self.outcome.is_some_and(|outcome| self.goes_on(outcome, now)) {
+            return;
+        }
         self.step = Step::Finished;
         self.facts.took = now - self.started;
         let outcome = self.outcome.unwrap_or(Outcome::Lost);

@@ -81,9 +81,9 @@ impl Procedure {
     pub(super) fn handle_configured(&mut self, answer: &Answer, now: Instant) {
         let Step::Configure(left) = &mut self.step else { return };
         match answer {
-            Answer::Lost => return self.back_off(now),
+            Answer::Lost => self.back_off(now),
             Answer::Refused(code) if code.class() == 5 && *code != Code::NOT_IMPLEMENTED => {
-                return self.back_off(now);
+                self.back_off(now);
             }
             Answer::Refused(_) => {
                 left.pop();

@@ -31,6 +31,9 @@ impl Procedure {
     pub(super) fn handle_downloaded(&mut self, result: UpdateResult, now: Instant) {
         self.install.result_before = result;
         self.set_stage(Stage::Downloaded, now);
+        if self.delivers_linked(now) {
+            return;
+        }
         if self.install.intent == Intent::Durable {
             self.step = Step::Execute;
             return;

@@ -23,6 +23,7 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use coap::Code;
@@ -32,6 +33,7 @@ use crate::path::Path;
 use crate::value::Node;
 
 mod close;
+mod components;
 mod deliver;
 mod facts;
 mod install;
@@ -44,6 +46,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use components::Component;
 pub use facts::{Facts, Warning};
 pub use memory::{MemoryError, TransferMemory};
 pub use procedure::Procedure;
@@ -73,6 +76,9 @@ pub struct Package {
 pub struct UpgradePlan {
     /// What is to be installed.
     pub package: Package,
+    /// The components of a device with object 33629, in the order of their installation; then `package` is
+    /// that of the first. Empty for object 5. The owner bounds their number.
+    pub components: Vec<Component>,
     /// Who moves the bytes; `None` chooses what the device takes, PULL if it takes both.
     pub delivery: Option<Delivery>,
     /// By which protocol a device fetches; `None` chooses among those that it offers.
@@ -104,6 +110,7 @@ impl UpgradePlan {
     pub fn new(package: Package, delivery: impl Into<Option<Delivery>>) -> Self {
         Self {
             package,
+            components: Vec::new(),
             delivery: delivery.into(),
             protocol: None,
             observe: true,
@@ -115,6 +122,14 @@ impl UpgradePlan {
             leftovers_are_ours: false,
             timing: Timing::DEFAULT,
         }
+    }
+}
+
+impl UpgradePlan {
+    /// A plan for several components, one after the other; `None` if there are none.
+    pub fn of_components(components: Vec<Component>, delivery: impl Into<Option<Delivery>>) -> Option<Self> {
+        let first = components.first()?.package.clone();
+        Some(Self { components, ..Self::new(first, delivery) })
     }
 }
 
@@ -167,7 +182,8 @@ impl Default for Timing {
     }
 }
 
-/// What the device is to be sent. Each one is answered by [`Procedure::handle_answer`].
+/// What the device is to be sent. Each one is answered by [`Procedure::handle_answer`]. Paths are those of
+/// object 5; [`Procedure::place`] says where they are on a device with object 33629.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Action {
     /// Read this.

@@ -12,8 +12,8 @@ use super::procedure::Procedure;
 use super::reaction::{self, StartReaction};
 use super::state::{Observation, Step, View};
 use super::{Answer, Warning};
-use crate::object::{device, firmware as object};
-use crate::path::Path;
+use crate::object::{ADVANCED_FIRMWARE, DEVICE, device, firmware as object};
+use crate::path::{ObjectId, Path, ResourceId};
 use crate::value::{Node, Resource, Value};
 
 /// Both objects whole; the last one first.
@@ -24,7 +24,7 @@ pub(super) fn reading_list() -> Vec<Path> {
 impl Procedure {
     pub(super) fn begin_precheck(&mut self, now: Instant) {
         self.set_stage(Stage::Precheck, now);
-        self.view = View::default();
+        self.view = self.new_view();
         self.step = Step::Look(reading_list());
     }
 
@@ -151,7 +151,7 @@ impl Procedure {
         let spoken = known.filter(|(protocol, _)| wanted(*protocol) && self.view.speaks(*protocol));
         let (_, base) = spoken.min_by_key(|(protocol, _)| rank(*protocol, self.secured))?;
         let base = base.trim_end_matches('/');
-        Some([base, crate::server::IMAGE_PATH, &self.record.token].concat())
+        Some([base, crate::server::IMAGE_PATH, &self.token_of(self.parts.current)].concat())
     }
 }
 
@@ -185,11 +185,31 @@ impl View {
         match (path, node) {
             (Path::Instance(object, _), Node::Instance(instance)) => {
                 for (resource, value) in instance {
+                    self.take_of_component(object, *resource, value);
                     let path = Path::instance(object.0, 0).child(resource.0);
-                    self.take_resource(path.unwrap_or(Path::Root), value);
+                    // The version of the whole device says nothing about one of its components.
+                    if !(self.is_component && path == Some(device::FIRMWARE_VERSION)) {
+                        self.take_resource(path.unwrap_or(Path::Root), value);
+                    }
                 }
             }
             (Path::Resource(..), Node::Resource(resource)) => self.take_resource(path, resource),
+            _ => {}
+        }
+    }
+
+    /// Resources of object 33629 that object 5 does not have.
+    fn take_of_component(&mut self, object: ObjectId, resource: ResourceId, value: &Resource) {
+        match (object, resource.0) {
+            _ if !self.is_component || object == DEVICE => {}
+            (_, 15) => self.version = value.single().and_then(Value::as_text).map(String::from),
+            (_, 16) => {
+                let links = value.values().filter_map(|value| match value {
+                    Value::ObjectLink(ADVANCED_FIRMWARE, instance) => Some(*instance),
+                    _ => None,
+                });
+                self.linked = links.collect();
+            }
             _ => {}
         }
     }

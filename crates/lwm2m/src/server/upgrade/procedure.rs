@@ -8,6 +8,7 @@ use core::time::Duration;
 use firmware::upgrade::{Outcome, Stage, UpdateState};
 use machine::{Instant, Link};
 
+use super::components::Parts;
 use super::state::{Download, Install, Observation, Step, View};
 use super::{Action, Answer, Facts, TransferMemory, UpgradeEvent, UpgradePlan, UpgradeRecord, Warning};
 
@@ -21,6 +22,7 @@ pub struct Procedure {
     /// Where the device may fetch from, most wanted first; without the token's path.
     pub(super) bases: Vec<String>,
     pub(super) record: UpgradeRecord,
+    pub(super) parts: Parts,
     pub(super) step: Step,
     /// The action that is under way.
     pub(super) asked: Option<Action>,
@@ -60,7 +62,10 @@ impl Procedure {
     /// `bases` are the URIs that the server can be reached by, most wanted first (such as
     /// `coaps://203.0.113.1:5684`); a plan with a URI of its own replaces them. Nothing is sent before
     /// [`Procedure::handle_registered`].
-    pub fn new(plan: UpgradePlan, bases: Vec<String>, mut record: UpgradeRecord, now: Instant) -> Self {
+    pub fn new(mut plan: UpgradePlan, bases: Vec<String>, mut record: UpgradeRecord, now: Instant) -> Self {
+        if let Some(component) = plan.components.get(record.part) {
+            plan.package = component.package.clone();
+        }
         if record.memory == TransferMemory::default() {
             record.memory = plan.memory;
         }
@@ -68,7 +73,9 @@ impl Procedure {
         let bases = plan.base_uri.clone().map_or(bases, |base| [base].into());
         let observation = if plan.observe { Observation::Wanted } else { Observation::Off };
         let executed = record.executes > 0;
+        let parts = Parts::new(record.part, record.offers > 0 || record.part > 0);
         let mut procedure = Self {
+            parts,
             step: Step::Look(super::precheck::reading_list()),
             asked: None,
             reachable: false,
@@ -92,6 +99,7 @@ impl Procedure {
             bases,
             record,
         };
+        procedure.view = procedure.new_view();
         procedure.enter_first_stage(now);
         procedure
     }

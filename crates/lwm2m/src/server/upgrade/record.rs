@@ -38,6 +38,8 @@ pub struct UpgradeRecord {
     pub delivery: Option<Delivery>,
     /// What was learnt of the device, for its next upgrade too.
     pub memory: TransferMemory,
+    /// Which component of the plan it is about.
+    pub part: usize,
 }
 
 impl UpgradeRecord {
@@ -53,6 +55,7 @@ impl UpgradeRecord {
             canceled: false,
             delivery: None,
             memory: TransferMemory::default(),
+            part: 0,
         }
     }
 }
@@ -70,6 +73,9 @@ impl fmt::Display for UpgradeRecord {
         }
         if self.memory != TransferMemory::default() {
             writeln!(formatter, "memory {}", self.memory)?;
+        }
+        if self.part > 0 {
+            writeln!(formatter, "part {}", self.part)?;
         }
         if let Some(version) = &self.version_before {
             formatter.write_str("version-before ")?;
@@ -128,6 +134,7 @@ fn read_line(record: &mut UpgradeRecord, line: &str) -> Option<()> {
         "version-before" => record.version_before = Some(unescaped(value)),
         "delivery" => record.delivery = Some(Delivery::from_code(value)?),
         "memory" => record.memory = value.parse().ok()?,
+        "part" => record.part = value.parse().ok()?,
         "canceled" => record.canceled = true,
         _ => return None,
     }
@@ -157,6 +164,7 @@ mod tests {
             record.version_before = version.map(String::from);
             record.stage = Stage::Updating;
             record.executes = 2;
+            record.part = 3;
             record.delivery = version.map(|_| Delivery::Push);
             record.memory.bytes_per_second = version.map(|_| 700);
             record.canceled = version.is_some();

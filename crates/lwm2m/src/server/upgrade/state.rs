@@ -7,7 +7,7 @@ use firmware::upgrade::{Delivery, Outcome, UpdateResult, UpdateState};
 use machine::Instant;
 
 use super::UpgradeRecord;
-use crate::path::Path;
+use crate::path::{InstanceId, Path};
 
 /// What is sent next.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,6 +50,10 @@ pub(super) struct View {
     pub(super) is_newer: bool,
     /// Resource 13, in seconds.
     pub(super) defer_period: Option<i64>,
+    /// It is a component of object 33629: its version is its own.
+    pub(super) is_component: bool,
+    /// Resource 16 of object 33629: installed together with it.
+    pub(super) linked: Vec<InstanceId>,
     /// Whether /5/0 was answered with 4.04.
     pub(super) no_firmware_object: bool,
 }

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod choice;
+mod components;
 mod ets;
 mod faults;
 mod rig;
