@@ -105,7 +105,7 @@ pub struct Certificates {
 #[derive(Debug)]
 enum Source {
     Given(Given),
-    Made(Made),
+    Made(Box<Made>),
 }
 
 /// What a source has now.
@@ -132,7 +132,7 @@ impl Certificates {
     ) -> Result<Self, CertificateError> {
         let source = match configured {
             Some((certificate, key)) => Source::Given(Given { certificate, key }),
-            None => Source::Made(Made::open(folder.path(), names.0, vault, clock)?),
+            None => Source::Made(Box::new(Made::open(folder.path(), names.0, vault, clock)?)),
         };
         let current = source.current()?;
         let shown = Arc::new(Shown(RwLock::new(Arc::new(current.key))));
