@@ -28,6 +28,21 @@ fn ets_203_read_tlv() {
 }
 
 #[test]
+fn ets_205_write_plain_text() {
+    let mut system = System::registered();
+    let wanted = [("/1/0/2", 101), ("/1/0/3", 1_010), ("/1/0/5", 2_000)];
+    let before = wanted.map(|(path, _)| system.value(path));
+    for (path, number) in wanted {
+        system.write(path, Value::Integer(number)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(system.value(path), Value::Integer(number));
+    }
+    for ((path, _), value) in wanted.into_iter().zip(before) {
+        system.write(path, value.clone()).unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!(system.value(path), value);
+    }
+}
+
+#[test]
 fn ets_221_operations_on_security() {
     let mut system = System::registered();
     let sent = system.world.network().traffic().sent;
@@ -103,6 +118,17 @@ fn ets_260_discover() {
         assert!(found.contains(resource), "{resource} of {found}");
     }
     assert!(found.contains("dim=1"), "the number of values of /3/0/11: {found}");
+}
+
+#[test]
+fn ets_651_device_object() {
+    let mut system = System::registered();
+    system.write("/3/0/14", "+02:00").expect("UTC Offset can be written");
+    assert_eq!(system.value("/3/0/14"), Value::from("+02:00"));
+    assert_eq!(system.value("/3/0/3"), Value::from(VERSION));
+    system.execute("/3/0/5").expect("Factory Reset can be executed");
+    system.wait_for_registration();
+    assert_ne!(system.value("/3/0/14"), Value::from("+02:00"), "the reset has undone the change");
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! The rows of `conformance.tsv` on whole systems: the server, the bootstrap server and the client role,
 //! with DTLS between them, in virtual time; and raw datagrams where a row gives bytes.
 
+mod bootstrap;
 mod device_management;
 mod firmware_update;
 mod registration;
+mod reporting;
 mod security;
 mod system;
 mod vectors;

@@ -14,7 +14,7 @@ use crate::system::{ENDPOINT, System};
 fn ets_401_udp_psk() {
     let mut system = System::new();
     let registration = system.wait_for_registration();
-    assert!(registration.link.is_secured());
+    assert!(registration.link.is_some_and(machine::Link::is_secured));
     assert_eq!(registration.identity.as_deref(), Some(ENDPOINT.as_bytes()));
     assert_eq!(system.value("/3/0/1"), Value::from("GM01Q"));
 }

@@ -224,7 +224,7 @@ pub fn image(version: &str) -> Vec<u8> {
     vmodule::image::build(&identity, &payload)
 }
 
-fn factory_flash() -> EmulatedFlash {
+pub fn factory_flash() -> EmulatedFlash {
     let geometry = Banks::geometry_for(ByteCount(16_384), 1_024, 8).expect("a geometry");
     let mut flash = EmulatedFlash::new(geometry);
     let loader = BootLoader::new(Banks::new(flash.geometry()).expect("two banks"));
