@@ -80,7 +80,8 @@ fn a_path_ends_with_its_upgrade_and_foreign_tools_agree() {
     let tag = header(&size, "etag");
     assert!(length > PAYLOAD && size.starts_with("HTTP/1.1 200") && tag.starts_with('"'), "{size}");
 
-    let head_of = |arguments: &[&str]| curl(&[&["-s", "-D", "-", "-o", "/dev/null"], arguments, &[&uri]].concat());
+    let head_of =
+        |arguments: &[&str]| curl(&[&["-s", "-D", "-", "-o", "/dev/null"], arguments, &[&uri]].concat());
     let part = head_of(&["-r", "100-199"]);
     assert!(part.starts_with("HTTP/1.1 206"), "{part}");
     assert_eq!(header(&part, "content-range"), format!("bytes 100-199/{length}"));
@@ -179,7 +180,8 @@ fn curl(arguments: &[&str]) -> String {
 
 fn header<'a>(head: &'a str, name: &str) -> &'a str {
     let lines = head.lines().filter_map(|line| line.split_once(": "));
-    let mut found = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
+    let mut found =
+        lines.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim());
     found.next().unwrap_or_else(|| panic!("{name} is missing in {head}"))
 }
 

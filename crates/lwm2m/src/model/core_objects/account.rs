@@ -19,7 +19,7 @@ pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", "
                 .about("Whether the account is that of the bootstrap server."),
             row(2, "Security Mode", Integer, Bootstrap)
                 .required()
-                .from_to(0, 4)
+                .spanning(0, 4)
                 .about("0 pre-shared key, 1 raw public key, 2 certificate, 3 none, 4 certificate with EST."),
             row(3, "Public Key or Identity", Opaque, Bootstrap)
                 .required()
@@ -28,12 +28,12 @@ pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", "
                 .required()
                 .about("What the server proves itself with."),
             row(5, "Secret Key", Opaque, Bootstrap).required().about("The key, or the private key."),
-            row(6, "SMS Security Mode", Integer, Bootstrap).from_to(0, 255).about("How SMS are protected."),
+            row(6, "SMS Security Mode", Integer, Bootstrap).spanning(0, 255).about("How SMS are protected."),
             row(7, "SMS Binding Key Parameters", Opaque, Bootstrap).about("Parameters of the SMS keys."),
             row(8, "SMS Binding Secret Key(s)", Opaque, Bootstrap).about("The SMS keys."),
             row(9, "LwM2M Server SMS Number", String, Bootstrap).about("The server's telephone number."),
             row(10, "Short Server ID", Integer, Bootstrap)
-                .from_to(1, 65_534)
+                .spanning(1, 65_534)
                 .about("Ties the account to an instance of object 1."),
             row(11, "Client Hold Off Time", Integer, Bootstrap)
                 .unit("s")
@@ -42,38 +42,38 @@ pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", "
                 .unit("s")
                 .about("After which time the bootstrap account is removed; 0 is never."),
             row(13, "Matching Type", Unsigned, Bootstrap)
-                .from_to(0, 3)
+                .spanning(0, 3)
                 .about("How the server's certificate is compared."),
             row(14, "SNI", String, Bootstrap).about("The server name to present."),
             row(15, "Certificate Usage", Unsigned, Bootstrap)
-                .from_to(0, 3)
+                .spanning(0, 3)
                 .about("Which part of the chain resource 4 pins."),
             row(16, "DTLS/TLS Ciphersuite", Unsigned, Bootstrap).several().about("The suites to offer."),
             row(17, "OSCORE Security Mode", ObjectLink, Bootstrap).about("The instance of object 21 to use."),
             row(18, "Groups To Use by Client", Integer, Bootstrap)
                 .several()
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("TLS groups for key agreement."),
             row(19, "Signature Algorithms Supported by Server", Integer, Bootstrap)
                 .several()
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("What the server can verify."),
             row(20, "Signature Algorithms To Use by Client", Integer, Bootstrap)
                 .several()
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("What the device may sign with."),
             row(21, "Signature Algorithm Certs Supported by Server", Integer, Bootstrap)
                 .several()
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("Which signatures in certificates the server can verify."),
             row(22, "TLS 1.3 Features To Use by Client", Integer, Bootstrap)
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("Bits of TLS 1.3 features."),
             row(23, "TLS Extensions Supported by Server", Integer, Bootstrap)
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("Bits of TLS extensions that the server knows."),
             row(24, "TLS Extensions To Use by Client", Integer, Bootstrap)
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("Bits of TLS extensions that the device offers."),
             row(25, "Secondary LwM2M Server URI", String, Bootstrap)
                 .several()
@@ -84,10 +84,10 @@ pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", "
                 .several()
                 .about("Keys for protection above the transport."),
             row(28, "RDS Destination Port", Integer, Bootstrap)
-                .from_to(0, 15)
+                .spanning(0, 15)
                 .about("The server's port of the reliable data service."),
             row(29, "RDS Source Port", Integer, Bootstrap)
-                .from_to(0, 15)
+                .spanning(0, 15)
                 .about("The device's port of the reliable data service."),
             row(30, "RDS Application ID", String, Bootstrap)
                 .about("The application of the reliable data service."),
@@ -102,11 +102,11 @@ pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", "1.2"
         &[
             row(0, "Short Server ID", Integer, Read)
                 .required()
-                .from_to(1, 65_534)
+                .spanning(1, 65_534)
                 .about("Ties the instance to an account of object 0."),
             row(1, "Lifetime", Integer, ReadWrite)
                 .required()
-                .from_to(0, u32::MAX as i64)
+                .spanning(0, u32::MAX as i64)
                 .unit("s")
                 .about("How long a registration lives; 0 is without end."),
             row(2, "Default Minimum Period", Integer, ReadWrite)
@@ -127,7 +127,7 @@ pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", "1.2"
             order(9, "Bootstrap-Request Trigger").about("Asks for a bootstrap at once."),
             row(10, "APN Link", ObjectLink, ReadWrite).about("The instance of object 11 to connect with."),
             row(11, "TLS-DTLS Alert Code", Unsigned, Read)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("The last alert that this server sent."),
             row(12, "Last Bootstrapped", Time, Read)
                 .about("When the bootstrap server wrote this account last."),
@@ -161,10 +161,10 @@ pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", "1.2"
                 .several()
                 .about("The versions of LwM2M that the server speaks."),
             row(26, "Default Notification Mode", Integer, ReadWrite)
-                .from_to(0, 1)
+                .spanning(0, 1)
                 .about("0 notifications without, 1 with acknowledgement."),
             row(27, "Profile ID Hash Algorithm", Integer, ReadWrite)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("The hash that makes a profile id."),
         ]
     },
@@ -177,19 +177,19 @@ pub(super) static ACCESS_CONTROL: ObjectDefinition = Head::many(2, "LwM2M Access
         &[
             row(0, "Object ID", Integer, Read)
                 .required()
-                .from_to(1, 65_534)
+                .spanning(1, 65_534)
                 .about("The object that the rule is about."),
             row(1, "Object Instance ID", Integer, Read)
                 .required()
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("The instance that the rule is about."),
             row(2, "ACL", Integer, ReadWrite)
                 .several()
-                .from_to(0, 31)
+                .spanning(0, 31)
                 .about("Rights by server: bits 0 read, 1 write, 2 execute, 3 delete, 4 create."),
             row(3, "Access Control Owner", Integer, ReadWrite)
                 .required()
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .about("The server that may change the rule."),
         ]
     },

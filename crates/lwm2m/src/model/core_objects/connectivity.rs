@@ -12,12 +12,12 @@ pub(super) static MONITORING: ObjectDefinition = Head::one(4, "Connectivity Moni
         &[
             row(0, "Network Bearer", Integer, Read)
                 .required()
-                .from_to(0, 50)
+                .spanning(0, 50)
                 .about("The radio in use: 6 LTE, 7 NB-IoT, 21 WLAN, 41 Ethernet, and others."),
             row(1, "Available Network Bearer", Integer, Read)
                 .several()
                 .required()
-                .from_to(0, 50)
+                .spanning(0, 50)
                 .about("The radios that could be used."),
             row(2, "Radio Signal Strength", Integer, Read)
                 .required()
@@ -26,15 +26,18 @@ pub(super) static MONITORING: ObjectDefinition = Head::one(4, "Connectivity Moni
             row(3, "Link Quality", Integer, Read).about("Quality as the radio measures it, such as RSRQ."),
             row(4, "IP Addresses", String, Read).several().required().about("The device's addresses."),
             row(5, "Router IP Addresses", String, Read).several().about("The next hop of each address."),
-            row(6, "Link Utilization", Integer, Read).from_to(0, 100).unit("/100").about("Load of the link."),
+            row(6, "Link Utilization", Integer, Read)
+                .spanning(0, 100)
+                .unit("/100")
+                .about("Load of the link."),
             row(7, "APN", String, Read).several().about("Access points that are connected."),
             row(8, "Cell ID", Integer, Read).about("The cell that serves the device."),
-            row(9, "SMNC", Integer, Read).from_to(0, 999).about("The network code of the serving cell."),
-            row(10, "SMCC", Integer, Read).from_to(0, 999).about("The country code of the serving cell."),
+            row(9, "SMNC", Integer, Read).spanning(0, 999).about("The network code of the serving cell."),
+            row(10, "SMCC", Integer, Read).spanning(0, 999).about("The country code of the serving cell."),
             row(11, "Signal SNR", Integer, Read).unit("dB").about("Signal to noise ratio."),
-            row(12, "LAC", Integer, Read).from_to(0, 65_535).about("The location or tracking area."),
+            row(12, "LAC", Integer, Read).spanning(0, 65_535).about("The location or tracking area."),
             row(13, "Coverage Enhancement Level", Integer, Read)
-                .from_to(0, 4)
+                .spanning(0, 4)
                 .about("How much the network repeats to reach the device."),
         ]
     },
@@ -69,7 +72,7 @@ pub(super) static CELLULAR: ObjectDefinition = Head::one(10, "Cellular Connectiv
         &[
             row(0, "SMSC address", String, ReadWrite).about("The SMS centre to use."),
             row(1, "Disable radio period", Integer, ReadWrite)
-                .from_to(0, 65_535)
+                .spanning(0, 65_535)
                 .unit("min")
                 .about("Takes the device off the radio for so long."),
             row(2, "Module activation code", String, ReadWrite).about("A code that activates the module."),
@@ -88,13 +91,13 @@ pub(super) static CELLULAR: ObjectDefinition = Head::one(10, "Cellular Connectiv
                 .required()
                 .about("Instances of object 11 that are connected."),
             row(12, "Supported Power Saving Modes", Unsigned, Read)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("Bits of what the device can: 1 PSM, 2 eDRX."),
             row(13, "Active Power Saving Modes", Unsigned, ReadWrite)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("Bits of what is in use: 1 PSM, 2 eDRX."),
             row(14, "Release Assistance Indication Usage", Unsigned, ReadWrite)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("Bits of when the device tells the network that it is done."),
         ]
     },
@@ -112,7 +115,7 @@ pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connectio
             row(3, "Enable status", Boolean, ReadWrite).about("Whether the profile may be used."),
             row(4, "Authentication Type", Integer, ReadWrite)
                 .required()
-                .from_to(0, 3)
+                .spanning(0, 3)
                 .about("0 PAP, 1 CHAP, 2 either, 3 none."),
             row(5, "User Name", String, ReadWrite).about("For authentication."),
             row(6, "Secret", String, ReadWrite).about("For authentication."),
@@ -123,11 +126,11 @@ pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connectio
             row(9, "Connection establishment time", Time, Read).several().about("When it was asked for."),
             row(10, "Connection establishment result", Integer, Read)
                 .several()
-                .from_to(0, 1)
+                .spanning(0, 1)
                 .about("0 accepted, 1 rejected."),
             row(11, "Connection establishment reject cause", Integer, Read)
                 .several()
-                .from_to(0, 111)
+                .spanning(0, 111)
                 .about("Why the network refused."),
             row(12, "Connection end time", Time, Read).several().about("When it ended."),
             row(13, "TotalBytesSent", Integer, Read).unit("B").about("Sent since the last restart."),
@@ -138,23 +141,23 @@ pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connectio
             row(18, "Gateway", String, ReadWrite).several().about("The next hop of each address."),
             row(19, "Primary DNS address", String, ReadWrite).several().about("The first name server."),
             row(20, "Secondary DNS address", String, ReadWrite).several().about("The second name server."),
-            row(21, "QCI", Integer, Read).from_to(1, 9).about("The class of service in LTE."),
+            row(21, "QCI", Integer, Read).spanning(1, 9).about("The class of service in LTE."),
             row(22, "Vendor specific extensions", ObjectLink, Read)
                 .about("An object of the vendor with more."),
             row(23, "TotalPacketsSent", Integer, Read).about("Packets since the last restart."),
             row(24, "PDN Type", Integer, ReadWrite)
-                .from_to(0, 3)
+                .spanning(0, 3)
                 .about("0 without IP, 1 IPv4, 2 IPv6, 3 both."),
             row(25, "APN Rate Control", Integer, Read).about("Messages that may be sent in a time unit."),
             row(26, "Serving PLMN Rate control", Unsigned, ReadWrite)
                 .about("Messages over the control plane in a time unit."),
             row(27, "Uplink Time Unit", Unsigned, ReadWrite)
-                .from_to(0, 4)
+                .spanning(0, 4)
                 .about("0 no limit, 1 minute, 2 hour, 3 day, 4 week."),
             row(28, "APN Rate Control for Exception Data", Integer, Read)
                 .about("Exception messages that may be sent in a time unit."),
             row(29, "APN Exception Data Uplink Time Unit", Unsigned, ReadWrite)
-                .from_to(0, 4)
+                .spanning(0, 4)
                 .about("0 no limit, 1 minute, 2 hour, 3 day, 4 week."),
             row(30, "Supported RAT Types", Unsigned, ReadWrite).several().about("Radios that it is for."),
             row(31, "RDS Application ID", String, ReadWrite)
@@ -162,11 +165,11 @@ pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connectio
                 .about("Applications of the reliable data service."),
             row(32, "RDS Destination Port", Unsigned, ReadWrite)
                 .several()
-                .from_to(0, 15)
+                .spanning(0, 15)
                 .about("Their ports at the server."),
             row(33, "RDS Source Port", Unsigned, ReadWrite)
                 .several()
-                .from_to(0, 15)
+                .spanning(0, 15)
                 .about("Their ports at the device."),
         ]
     },

@@ -18,7 +18,7 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", "1.2").requi
         order(5, "Factory Reset").about("Takes the device back to its first state."),
         row(6, "Available Power Sources", Integer, Read)
             .several()
-            .from_to(0, 7)
+            .spanning(0, 7)
             .about("0 DC, 1 internal battery, 2 external battery, 3 fuel cell, 4 Ethernet, 5 USB, 6 mains, 7 sun."),
         row(7, "Power Source Voltage", Integer, Read)
             .several()
@@ -28,12 +28,12 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", "1.2").requi
             .several()
             .unit("mA")
             .about("The current of each power source."),
-        row(9, "Battery Level", Integer, Read).from_to(0, 100).unit("/100").about("How full the battery is."),
+        row(9, "Battery Level", Integer, Read).spanning(0, 100).unit("/100").about("How full the battery is."),
         row(10, "Memory Free", Integer, Read).unit("KiB").about("Storage left for data and software."),
         row(11, "Error Code", Integer, Read)
             .several()
             .required()
-            .from_to(0, 32)
+            .spanning(0, 32)
             .about("0 no error, 1 low battery, 2 external supply off, 3 GPS, 4 low signal, 5 out of memory, 6 SMS, 7 IP, 8 peripheral."),
         order(12, "Reset Error Code").about("Takes all error codes away."),
         row(13, "Current Time", Time, ReadWrite).about("The device's clock."),
@@ -46,7 +46,7 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", "1.2").requi
         row(18, "Hardware Version", String, Read).about("The version of the hardware."),
         row(19, "Software Version", String, Read).about("The version of the software above the firmware."),
         row(20, "Battery Status", Integer, Read)
-            .from_to(0, 6)
+            .spanning(0, 6)
             .about("0 normal, 1 charging, 2 charged, 3 damaged, 4 low, 5 not installed, 6 unknown."),
         row(21, "Memory Total", Integer, Read).unit("KiB").about("Storage for data and software."),
         row(22, "ExtDevInfo", ObjectLink, Read).several().about("Instances with more about the device."),
@@ -91,7 +91,7 @@ pub(super) static PORTFOLIO: ObjectDefinition = Head::many(16, "Portfolio", "1.0
             row(2, "AuthData", Opaque, Read).several().about("Authentication data."),
             row(3, "AuthStatus", Integer, Read)
                 .several()
-                .from_to(0, 2)
+                .spanning(0, 2)
                 .about("Whether authentication data is 0 absent, 1 being made, 2 there."),
         ]
     },
@@ -104,12 +104,14 @@ pub(super) static APPLICATION_DATA: ObjectDefinition = Head::many(19, "BinaryApp
         &[
             row(0, "Data", Opaque, ReadWrite).several().required().about("The data of the application."),
             row(1, "Data Priority", Integer, ReadWrite)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("0 at once, 1 when convenient, 2 with the next message."),
             row(2, "Data Creation Time", Time, ReadWrite).about("When the data was made."),
             row(3, "Data Description", String, ReadWrite).up_to(32).about("What the data is."),
             row(4, "Data Format", String, ReadWrite).up_to(32).about("How the data is written."),
-            row(5, "App ID", Integer, ReadWrite).from_to(0, 65_535).about("Which application it belongs to."),
+            row(5, "App ID", Integer, ReadWrite)
+                .spanning(0, 65_535)
+                .about("Which application it belongs to."),
         ]
     },
     "Data that an application behind the device sends or gets.",

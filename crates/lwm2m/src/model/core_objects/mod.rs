@@ -60,7 +60,7 @@ impl Row {
         Self { multiple: true, ..self }
     }
 
-    const fn from_to(self, least: i64, most: i64) -> Self {
+    const fn spanning(self, least: i64, most: i64) -> Self {
         Self { range: Range::Whole(least, most), ..self }
     }
 

@@ -16,22 +16,22 @@ const UPDATE: ResourceDefinition =
     order(2, "Update").required().about("Installs an image that is downloaded.");
 const STATE: ResourceDefinition = row(3, "State", Integer, Read)
     .required()
-    .from_to(0, 3)
+    .spanning(0, 3)
     .about("0 idle, 1 downloading, 2 downloaded, 3 updating.");
 const NAME: ResourceDefinition = row(6, "PkgName", String, Read).up_to(255).about("The name of the image.");
 const VERSION: ResourceDefinition =
     row(7, "PkgVersion", String, Read).up_to(255).about("The version of the image.");
 const PROTOCOLS: ResourceDefinition = row(8, "Firmware Update Protocol Support", Integer, Read)
     .several()
-    .from_to(0, 5)
+    .spanning(0, 5)
     .about("0 CoAP, 1 CoAPS, 2 HTTP, 3 HTTPS, 4 CoAP over TCP, 5 CoAP over TLS.");
 const DELIVERY: ResourceDefinition = row(9, "Firmware Update Delivery Method", Integer, Read)
     .required()
-    .from_to(0, 2)
+    .spanning(0, 2)
     .about("0 the device pulls, 1 the server pushes, 2 both.");
 const CANCEL: ResourceDefinition = order(10, "Cancel").about("Gives an update up before it is installed.");
 const SEVERITY: ResourceDefinition =
-    row(11, "Severity", Integer, ReadWrite).from_to(0, 2).about("0 critical, 1 mandatory, 2 optional.");
+    row(11, "Severity", Integer, ReadWrite).spanning(0, 2).about("0 critical, 1 mandatory, 2 optional.");
 const CHANGED: ResourceDefinition =
     row(12, "Last State Change Time", Time, Read).about("When the state changed last.");
 const DEFER: ResourceDefinition = row(13, "Maximum Defer Period", Unsigned, ReadWrite)
@@ -48,7 +48,7 @@ pub(super) static FIRMWARE: ObjectDefinition = Head::one(5, "Firmware Update", "
             STATE,
             row(5, "Update Result", Integer, Read)
                 .required()
-                .from_to(0, 11)
+                .spanning(0, 11)
                 .about("0 none yet, 1 success, 2 to 9 failures, 10 canceled, 11 deferred."),
             NAME,
             VERSION,
@@ -80,13 +80,13 @@ pub(super) static SOFTWARE: ObjectDefinition = Head::many(9, "Software Managemen
                 .about("Removes the package, or with argument 1 prepares its successor."),
             row(7, "Update State", Integer, Read)
                 .required()
-                .from_to(0, 4)
+                .spanning(0, 4)
                 .about("0 initial, 1 downloading, 2 downloaded, 3 delivered, 4 installed."),
             row(8, "Update Supported Objects", Boolean, ReadWrite)
                 .about("Whether new objects are registered at once."),
             row(9, "Update Result", Integer, Read)
                 .required()
-                .from_to(0, 200)
+                .spanning(0, 200)
                 .about("0 to 3 progress, 50 to 59 failures."),
             order(10, "Activate").required().about("Makes the software usable."),
             order(11, "Deactivate").required().about("Makes the software unusable."),
@@ -97,12 +97,12 @@ pub(super) static SOFTWARE: ObjectDefinition = Head::many(9, "Software Managemen
             row(16, "Status Reason", String, Read).about("How the last action went."),
             row(17, "Software Component Link", ObjectLink, Read).several().about("The parts of the package."),
             row(18, "Software Component tree length", Integer, Read)
-                .from_to(0, 255)
+                .spanning(0, 255)
                 .about("How many parts there are."),
             order(19, "Start").about("Starts the software."),
             order(20, "Stop").about("Stops the software."),
             row(21, "Operational State", Unsigned, Read)
-                .from_to(0, 15)
+                .spanning(0, 15)
                 .about("0 starting, 1 running, 2 stopping, 3 stopped, 4 failed, 5 defunct."),
             order(22, "Purge").about("Deletes the data of the software."),
         ]
@@ -119,7 +119,7 @@ pub(super) static ADVANCED_FIRMWARE: ObjectDefinition = Head::many(33_629, "Adva
                 PACKAGE_URI,
                 UPDATE,
                 STATE,
-                row(5, "Update Result", Integer, Read).required().from_to(0, 13).about(
+                row(5, "Update Result", Integer, Read).required().spanning(0, 13).about(
                     "As in object 5; 12 another part's state forbids it, 13 another part must come first.",
                 ),
                 NAME,
