@@ -28,6 +28,22 @@ pub enum Kind {
     ObjectLink,
 }
 
+impl fmt::Display for Kind {
+    /// In words, such as `unsigned integer`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::String => "string",
+            Self::Integer => "integer",
+            Self::Unsigned => "unsigned integer",
+            Self::Float => "float",
+            Self::Boolean => "boolean",
+            Self::Opaque => "opaque",
+            Self::Time => "time",
+            Self::ObjectLink => "object link",
+        })
+    }
+}
+
 /// One value.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Value {

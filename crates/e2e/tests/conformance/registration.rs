@@ -97,6 +97,6 @@ fn ets_256_write_failure() {
     let before = system.value("/1/0/0");
     // The server refuses by itself what the object model forbids; a device would answer 4.05.
     let refused = system.write("/1/0/0", Value::Integer(7)).expect_err("it is read-only");
-    assert!(!matches!(refused, OperationError::Refused(Code::CHANGED)), "{refused}");
+    assert!(!matches!(refused, OperationError::Refused { code: Code::CHANGED, .. }), "{refused}");
     assert_eq!(system.value("/1/0/0"), before);
 }

@@ -15,6 +15,8 @@
 //! ```
 
 mod core_objects;
+#[cfg(feature = "ddf")]
+pub mod ddf;
 mod definition;
 
 use alloc::sync::Arc;

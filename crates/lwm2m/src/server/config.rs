@@ -5,6 +5,8 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use crate::model::ObjectModel;
+
 /// Parameters and bounds of a [`Server`](super::Server).
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -27,6 +29,8 @@ pub struct Config {
     pub register_burst: u32,
     /// How many devices may be known at a time: registered, or waited for by an upgrade.
     pub max_devices: usize,
+    /// What objects and resources are.
+    pub model: ObjectModel,
     /// The CoAP layer below.
     pub coap: coap::Config,
 }
@@ -46,6 +50,7 @@ impl Default for Config {
             register_interval: Duration::from_secs(5),
             register_burst: 5,
             max_devices: 1_000_000,
+            model: ObjectModel::CORE,
             coap: coap::Config { body_limits: vec![send], ..coap::Config::default() },
         }
     }

@@ -7,10 +7,9 @@ use coap::RequestId;
 use machine::{Index, KeyedState, Link, Random};
 
 use super::event::Endpoint;
-use super::exchange::RefusedFormats;
+use super::operations::{FormatMemory, Reporting};
 use super::registered::{Location, Registered};
 use super::upgrades::Run;
-use crate::path::Path;
 
 /// Names a device as long as it is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,9 +24,10 @@ pub(super) struct Device {
     pub(super) endpoint: Endpoint,
     pub(super) registration: Option<Box<Registered>>,
     pub(super) upgrade: Option<Box<Run>>,
-    pub(super) refused: RefusedFormats,
-    /// Observations that operations began; bounded by the CoAP layer.
-    pub(super) observations: Vec<(Path, RequestId)>,
+    /// What was learnt of its content formats.
+    pub(super) formats: FormatMemory,
+    /// Its observations, if there are any.
+    pub(super) reporting: Option<Box<Reporting>>,
     /// Requests of operations that are under way or wait; bounded by the CoAP layer.
     pub(super) asked: Vec<RequestId>,
 }
@@ -99,8 +99,8 @@ impl Devices {
             endpoint: Endpoint::from(endpoint),
             registration: None,
             upgrade: None,
-            refused: RefusedFormats::default(),
-            observations: Vec::new(),
+            formats: FormatMemory::default(),
+            reporting: None,
             asked: Vec::new(),
         };
         let slot = self.free.pop().unwrap_or_else(|| {

@@ -7,89 +7,21 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use coap::Code;
 use machine::Link;
 
 use super::directory::Refusal;
 use super::objects::ObjectList;
 use super::oddity::Oddity;
+use super::operations::FormatMemory;
+pub use super::operations::{OperationError, OperationId, OperationOutput};
 use super::parameters::Version;
 use super::upgrade::{UpgradeEvent, UpgradeId};
+use crate::format::Record;
 use crate::path::Path;
 use crate::value::Node;
 
 /// The endpoint name of a device; cheap to copy.
 pub type Endpoint = Arc<str>;
-
-/// Names an operation. Never used twice by one server.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct OperationId(pub u64);
-
-/// What a registered device can be asked for.
-#[derive(Clone, PartialEq, Debug)]
-pub enum Operation {
-    /// Read an object, an instance, a resource or a resource instance.
-    Read(Path),
-    /// Write a resource (replaces it), or an instance (keeps what is not named).
-    Write(Path, Node),
-    /// Execute a resource, with the argument as the standard writes it (LwM2M Core 1.1 section 6.3.6).
-    Execute(Path, Option<String>),
-    /// List what is there, with its attributes.
-    Discover(Path),
-    /// Report every change as [`Event::Notified`]; replaces an observation of the same path.
-    Observe(Path),
-    /// Stop that.
-    CancelObservation(Path),
-}
-
-/// What an operation gave.
-#[derive(Clone, PartialEq, Debug)]
-pub enum OperationOutput {
-    /// What was read, or the first value of an observation.
-    Value(Node),
-    /// The links of Discover, as the device wrote them.
-    Links(String),
-    /// It was done.
-    Done,
-}
-
-/// Why an operation gave nothing.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum OperationError {
-    /// The device is not registered.
-    #[error("the device is not registered")]
-    NotRegistered,
-    /// The Security object is closed to this server; nothing was sent (LwM2M Core 1.1 section 6.3).
-    #[error("the Security object cannot be accessed")]
-    SecurityObject,
-    /// The resource cannot be used like that according to the object model; nothing was sent.
-    #[error("the object model does not allow this")]
-    NotAllowedByModel,
-    /// The value does not have the type or shape that the object model says; nothing was sent.
-    #[error("the value does not have the type that the object model says")]
-    WrongType,
-    /// The path does not fit the operation; nothing was sent.
-    #[error("this operation is not possible at {0}")]
-    WrongPath(Path),
-    /// The argument is not written as the standard says; nothing was sent.
-    #[error("the argument is malformed")]
-    WrongArgument,
-    /// There is no observation of this path.
-    #[error("the path is not observed")]
-    NotObserved,
-    /// The device refused.
-    #[error("the device answered {0}")]
-    Refused(Code),
-    /// The device answered something that could not be read.
-    #[error("the answer could not be read")]
-    Unreadable,
-    /// No answer came.
-    #[error("no answer came")]
-    NoAnswer,
-    /// Too much waits for the device already.
-    #[error("too many operations wait for this device")]
-    QueueFull,
-}
 
 /// What is known of a registration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,7 +127,37 @@ pub enum Event {
         /// To what.
         value: Node,
     },
-    /// An observation ended without our asking.
+    /// Observed places changed that are observed together.
+    CompositeNotified {
+        /// On which device.
+        endpoint: Endpoint,
+        /// What is observed.
+        paths: Arc<[Path]>,
+        /// What is there now.
+        records: Vec<Record>,
+    },
+    /// A device reported data by itself (Send). Records without a time are of now.
+    Sent {
+        /// Which device.
+        endpoint: Endpoint,
+        /// What it said.
+        records: Vec<Record>,
+    },
+    /// It was learnt which content formats a device understands; to be kept with its registration.
+    FormatLearnt {
+        /// Which device.
+        endpoint: Endpoint,
+        /// All that is known now.
+        memory: FormatMemory,
+    },
+    /// An observation of several places ended without our asking.
+    CompositeEnded {
+        /// On which device.
+        endpoint: Endpoint,
+        /// What was observed.
+        paths: Arc<[Path]>,
+    },
+    /// An observation ended without our asking, for good.
     ObservationEnded {
         /// On which device.
         endpoint: Endpoint,

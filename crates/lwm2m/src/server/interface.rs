@@ -70,9 +70,10 @@ impl Server {
             ([b"rd"], Code::POST) => self.register(peer, request, now),
             ([b"rd", location], Code::POST) => self.update(peer, location, request, now),
             ([b"rd", location], Code::DELETE) => self.deregister(peer, location, now),
+            ([b"dp"], Code::POST) => self.receive_data(peer, request),
             ([b"fw", token], Code::GET) => self.serve_image(peer, token, request, now),
             ([b".well-known", b"core"], Code::GET) => Ok(directory_listing(request)),
-            ([b"rd" | b"rd/"] | [b"rd", _] | [b"fw", _] | [b".well-known", b"core"], _) => {
+            ([b"rd" | b"rd/" | b"dp"] | [b"rd", _] | [b"fw", _] | [b".well-known", b"core"], _) => {
                 Ok(Response::new(Code::METHOD_NOT_ALLOWED))
             }
             _ => Ok(Response::new(Code::NOT_FOUND)),
@@ -180,14 +181,14 @@ impl Server {
         self.upgrade_registered(key, now);
     }
 
-    /// A device that registers again has forgotten the observations of operations; that of an upgrade is
-    /// kept, since some clients go on notifying it (PEERS 8 and 10).
+    /// Observations are begun again after the answer. That of an upgrade is kept, since some clients go on
+    /// notifying it (PEERS 8 and 10).
     fn replace_registration(&mut self, key: DeviceKey, link: Link, now: Instant) -> bool {
         let Some(old) = self.devices.unregister(key) else { return false };
         if let Some(timer) = old.timer {
             self.timers.cancel(timer);
         }
-        self.end_observations(key, now);
+        self.expect_observations(key, now);
         if let Some(from) = old.link {
             self.move_link(key, from, link, now);
         }

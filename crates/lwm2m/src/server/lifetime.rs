@@ -106,6 +106,7 @@ impl Server {
     pub(super) fn disconnect(&mut self, link: Link, now: Instant) {
         if let Some(key) = self.devices.by_link(link) {
             self.keep_retransmissions(key, link);
+            self.park_observations(key, now);
             self.devices.relink(key, None);
             self.upgrade_gone(key, now);
         }

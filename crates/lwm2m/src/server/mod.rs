@@ -60,11 +60,13 @@ use machine::{
 
 pub use config::Config;
 pub use directory::{Admission, Directory, Refusal};
-pub use event::{
-    Endpoint, Event, Gone, Operation, OperationError, OperationId, OperationOutput, Registration,
-};
+pub use event::{Endpoint, Event, Gone, Registration};
 pub use objects::ObjectList;
 pub use oddity::Oddity;
+pub use operations::{
+    Attribute, AttributeConflict, AttributeError, Attributes, Discovered, FormatMemory, Operation,
+    OperationError, OperationId, OperationOutput, ParseFormatMemoryError, Reason, Unreadable,
+};
 pub use parameters::{ParameterError, Version};
 pub use restore::RestoreError;
 pub use snapshot::{ObservationSnapshot, RegistrationSnapshot, SnapshotError};
@@ -113,6 +115,10 @@ enum Timer {
     Registration(DeviceKey),
     /// An upgrade wants to go on.
     Upgrade(DeviceKey),
+    /// An observation may have to be begun again.
+    Observations(DeviceKey),
+    /// A device that was busy may be asked again.
+    Busy(RequestId),
 }
 
 /// So many timers fire in one call at most; the rest is due at once in the next.
@@ -187,12 +193,15 @@ impl Server {
                     let response = self.answer(peer, &request, now);
                     self.coap.respond(id, response, now);
                     self.after_answer(peer, now);
+                    self.renew_observations(peer, now);
                 }
                 coap::Event::Response { id, response, .. } => self.handle_response(id, response, now),
                 coap::Event::Notification { id, response, .. } => {
                     self.handle_notification(id, &response, now);
                 }
-                coap::Event::ObservationEnded { id, .. } => self.handle_observation_ended(id, now),
+                coap::Event::ObservationEnded { id, response, .. } => {
+                    self.handle_observation_ended(id, response.as_ref(), now);
+                }
                 coap::Event::Progress { id, sent, .. } => self.handle_progress(id, sent, now),
                 coap::Event::Failed { id, failure, .. } => self.handle_failure(id, failure, now),
                 // Only for the observed side, which a server never is.
@@ -223,6 +232,8 @@ impl Machine for Server {
             match self.timers.expire(now) {
                 Some(Timer::Registration(key)) => self.check_registration(key, now),
                 Some(Timer::Upgrade(key)) => self.wake_upgrade(key, now),
+                Some(Timer::Observations(key)) => self.check_observations(key, now),
+                Some(Timer::Busy(id)) => self.ask_again(id, now),
                 None => break,
             }
         }

@@ -5,13 +5,11 @@ use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use coap::Token;
 use machine::{Instant, Link};
 
 use super::Server;
 use super::devices::DeviceKey;
 use super::event::{Event, Gone};
-use super::exchange::{Exchange, Purpose, What};
 use super::objects::ObjectList;
 use super::pace::Pace;
 use super::registered::{Location, Registered};
@@ -37,13 +35,9 @@ pub enum RestoreError {
 impl Server {
     /// A registration as it is now, to be stored.
     pub fn snapshot(&self, endpoint: &str, now: Instant) -> Option<RegistrationSnapshot> {
-        let device = self.devices.get(self.devices.by_endpoint(endpoint)?)?;
+        let key = self.devices.by_endpoint(endpoint)?;
+        let device = self.devices.get(key)?;
         let registered = device.registration.as_deref()?;
-        let observations = device.observations.iter().filter_map(|(path, id)| {
-            let token = self.coap.observation_token(*id)?;
-            let format = self.exchanges.get(id)?.format;
-            Some(ObservationSnapshot { path: *path, token: token.as_bytes().to_vec(), format })
-        });
         Some(RegistrationSnapshot {
             endpoint: device.endpoint.to_string(),
             location: registered.location.to_string(),
@@ -57,7 +51,8 @@ impl Server {
             objects: registered.objects.to_links(),
             oddities: registered.oddities.clone(),
             silence: registered.silence(now),
-            observations: observations.collect(),
+            observations: self.observation_snapshots(key),
+            formats: device.formats,
         })
     }
 
@@ -65,7 +60,7 @@ impl Server {
     ///
     /// A device without DTLS is where it was. One with DTLS is there again if the link of the snapshot is a
     /// session of its identity that is up; otherwise nothing can be sent until it comes with a new session
-    /// and an Update or a Register, and its observations end ([`Event::ObservationEnded`]). A registration
+    /// and an Update, which takes its observations up, or a Register, which begins them again. A registration
     /// whose lifetime has passed ends as usual, with [`Event::Deregistered`].
     pub fn restore(&mut self, snapshot: RegistrationSnapshot, now: Instant) -> Result<(), RestoreError> {
         let location = Location::from_path(snapshot.location.as_bytes()).ok_or(RestoreError::Location)?;
@@ -101,6 +96,9 @@ impl Server {
             timer: None,
         };
         let key = self.devices.find_or_add(&snapshot.endpoint);
+        if let Some(device) = self.devices.get_mut(key) {
+            device.formats = snapshot.formats;
+        }
         self.take_up(key, registered, snapshot.observations, now);
         self.work(now);
         Ok(())
@@ -130,7 +128,7 @@ impl Server {
         let link = registered.link;
         self.devices.register(key, Box::new(registered));
         self.renew_timer(key);
-        observations.into_iter().for_each(|observation| self.take_up_observation(key, observation, now));
+        self.want_stored(key, observations, now);
         if expired {
             self.end_registration(key, Gone::Expired, now);
             return self.remove_if_idle(key);
@@ -149,26 +147,5 @@ impl Server {
             self.upgrade_registered(key, now);
             self.after_answer(link, now);
         }
-    }
-
-    fn take_up_observation(&mut self, key: DeviceKey, observation: ObservationSnapshot, now: Instant) {
-        let ObservationSnapshot { path, token, format } = observation;
-        let token = Token::new(&token);
-        let (Some(link), Some(token)) = (self.link_of(key), token) else {
-            let endpoint = self.devices.get(key).map(|device| device.endpoint.clone());
-            if let Some(endpoint) = endpoint {
-                self.emit(Event::ObservationEnded { endpoint, path });
-            }
-            return;
-        };
-        let Some(device) = self.devices.get_mut(key) else { return };
-        let root = device.registration.as_ref().map_or("", |registered| &registered.objects.root);
-        let what = What::Observe(path);
-        let request = what.request(root, format);
-        let id = self.coap.restore_observation(link, token, request, now);
-        device.observations.push((path, id));
-        let formats = Vec::new();
-        let exchange = Exchange { device: key, purpose: Purpose::Observed, what, format, formats };
-        self.exchanges.insert(id, exchange);
     }
 }

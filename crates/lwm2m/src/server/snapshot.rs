@@ -17,6 +17,7 @@ use core::time::Duration;
 use machine::{Link, Path as Way, SessionId, Socket};
 
 use super::oddity::Oddity;
+use super::operations::FormatMemory;
 use super::parameters::Version;
 use crate::path::Path;
 
@@ -50,19 +51,27 @@ pub struct RegistrationSnapshot {
     /// How long ago its last sign of life was when the snapshot was taken. The owner adds the time that has
     /// passed since. Stored in seconds.
     pub silence: Duration,
-    /// The observations that the device has confirmed.
+    /// The observations that are wanted of it.
     pub observations: Vec<ObservationSnapshot>,
+    /// What was learnt of its content formats.
+    pub formats: FormatMemory,
 }
 
-/// An observation of an operation that the device has confirmed.
+/// An observation that an operation began.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ObservationSnapshot {
-    /// What is observed.
-    pub path: Path,
-    /// What notifications carry; at most 8 bytes.
-    pub token: Vec<u8>,
+    /// What is observed: one place, or those of a composite.
+    pub paths: Vec<Path>,
+    /// Whether the places are observed together.
+    pub is_composite: bool,
+    /// The attributes of this observation, as a query; empty if there are none.
+    pub attributes: String,
+    /// What notifications carry, at most 8 bytes; `None` if it has to be begun again.
+    pub token: Option<Vec<u8>>,
     /// The content format that was asked for.
     pub format: Option<u16>,
+    /// The longest time between two notifications that was written to the device, in seconds.
+    pub pmax: Option<u32>,
 }
 
 /// The bytes are no snapshot.
@@ -100,6 +109,7 @@ mod tag {
     pub const ODDITIES: u8 = 12;
     pub const SILENCE: u8 = 13;
     pub const OBSERVATION: u8 = 14;
+    pub const FORMATS: u8 = 15;
 }
 
 /// Stored for a lifetime that does not end.
@@ -140,7 +150,10 @@ impl RegistrationSnapshot {
         put(tag::ODDITIES, &oddities);
         put(tag::SILENCE, &self.silence.as_secs().to_be_bytes());
         for observation in &self.observations {
-            put(tag::OBSERVATION, &observation.to_bytes());
+            put(tag::OBSERVATION, observation.to_text().as_bytes());
+        }
+        if !self.formats.is_empty() {
+            put(tag::FORMATS, alloc::format!("{}", self.formats).as_bytes());
         }
         bytes
     }
@@ -167,7 +180,7 @@ impl RegistrationSnapshot {
             seconds => Duration::from_secs(seconds),
         };
         let oddities = fields.first(tag::ODDITIES).unwrap_or_default();
-        let observations = fields.all(tag::OBSERVATION).map(ObservationSnapshot::from_bytes);
+        let observations = fields.all(tag::OBSERVATION).map(ObservationSnapshot::read);
         let observations = observations.collect::<Option<_>>();
         Ok(Self {
             endpoint: fields.text(tag::ENDPOINT)?,
@@ -183,28 +196,59 @@ impl RegistrationSnapshot {
             oddities: oddities.iter().filter_map(|number| Oddity::from_number(*number)).collect(),
             silence: Duration::from_secs(fields.number(tag::SILENCE)?),
             observations: observations.ok_or(SnapshotError::Field(tag::OBSERVATION))?,
+            // What a newer server has learnt may not be understood; it is learnt again.
+            formats: fields.text(tag::FORMATS).ok().and_then(|text| text.parse().ok()).unwrap_or_default(),
         })
     }
 }
 
 impl ObservationSnapshot {
-    fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = [self.token.len() as u8].to_vec();
-        bytes.extend(&self.token);
-        bytes.push(self.format.is_some().into());
-        bytes.extend(self.format.unwrap_or_default().to_be_bytes());
-        bytes.extend(alloc::format!("{}", self.path).bytes());
-        bytes
+    /// Six fields with spaces: `one` or `all`, paths with commas, token in hexadecimal, format, pmax,
+    /// attributes; `-` where there is none.
+    fn to_text(&self) -> String {
+        let mut text = String::from(if self.is_composite { "all" } else { "one" });
+        let mut end = String::from(" ");
+        for path in &self.paths {
+            end += &alloc::format!("{path},");
+        }
+        text += end.trim_end_matches(',');
+        text += " ";
+        match &self.token {
+            Some(token) => token.iter().for_each(|byte| text += &alloc::format!("{byte:02x}")),
+            None => text += "-",
+        }
+        let number = |number: Option<u32>| number.map_or("-".into(), |number| alloc::format!("{number}"));
+        text + &alloc::format!(
+            " {} {} {}",
+            number(self.format.map(u32::from)),
+            number(self.pmax),
+            if self.attributes.is_empty() { "-" } else { &self.attributes }
+        )
     }
 
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (length, rest) = bytes.split_first()?;
-        let (token, rest) = rest.split_at_checked(usize::from(*length))?;
-        let ([known, high, low], path) = rest.split_first_chunk()?;
-        let format = (*known == 1).then(|| u16::from_be_bytes([*high, *low]));
-        let path = core::str::from_utf8(path).ok()?.parse().ok()?;
-        Some(Self { path, token: token.to_owned(), format })
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut fields = core::str::from_utf8(bytes).ok()?.split(' ');
+        let is_composite = match fields.next()? {
+            "one" => false,
+            "all" => true,
+            _ => return None,
+        };
+        let paths: Option<Vec<Path>> = fields.next()?.split(',').map(|path| path.parse().ok()).collect();
+        let mut given = || fields.next().map(|text| (text != "-").then_some(text));
+        let token = match given()? {
+            Some(hexadecimal) => Some(from_hexadecimal(hexadecimal)?),
+            None => None,
+        };
+        let format = given()?.map(str::parse).transpose().ok()?;
+        let pmax = given()?.map(str::parse).transpose().ok()?;
+        let attributes = given()?.unwrap_or("").into();
+        Some(Self { paths: paths?, is_composite, attributes, token, format, pmax })
     }
+}
+
+fn from_hexadecimal(text: &str) -> Option<Vec<u8>> {
+    let digits = |pair: &[u8]| u8::from_str_radix(core::str::from_utf8(pair).ok()?, 16).ok();
+    text.as_bytes().chunks(2).map(digits).collect()
 }
 
 fn open_link(bytes: &[u8]) -> Option<Link> {
@@ -277,11 +321,15 @@ mod tests {
             oddities: [Oddity::OddLinks, Oddity::NoVersion].into(),
             silence: Duration::from_secs(17),
             observations: [ObservationSnapshot {
-                path: Path::from_numbers(&[5, 0, 3]).unwrap(),
-                token: b"\0\x01token"[..7].to_vec(),
+                paths: [Path::resource(5, 0, 3), Path::Root].into(),
+                is_composite: true,
+                attributes: "pmin=1&gt".into(),
+                token: Some(b"\0\x01token"[..7].to_vec()),
                 format: Some(0),
+                pmax: Some(60),
             }]
             .into(),
+            formats: "read-many=112-11542".parse().unwrap(),
         }
     }
 
@@ -293,7 +341,9 @@ mod tests {
             assert_eq!(RegistrationSnapshot::from_bytes(&snapshot.to_bytes()), Ok(snapshot.clone()));
         }
         snapshot.lifetime = Duration::MAX;
-        snapshot.observations[0].format = None;
+        let observation = &mut snapshot.observations[0];
+        (observation.format, observation.pmax, observation.token) = (None, None, None);
+        (observation.is_composite, observation.attributes) = (false, String::new());
         (snapshot.identity, snapshot.sms) = (None, None);
         assert_eq!(RegistrationSnapshot::from_bytes(&snapshot.to_bytes()), Ok(snapshot));
     }

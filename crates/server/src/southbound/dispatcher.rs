@@ -185,6 +185,12 @@ impl Dispatcher {
             }
             Event::Notified { endpoint, path, value } => self.notified(&endpoint, path, &value),
             Event::ObservationEnded { endpoint, path } => self.observation_ended(&endpoint, path),
+            Event::CompositeNotified { endpoint, records, .. } | Event::Sent { endpoint, records } => {
+                self.recorded(&endpoint, &records);
+            }
+            Event::CompositeEnded { endpoint, paths } => self.composite_ended(&endpoint, &paths),
+            // Stored with the registration.
+            Event::FormatLearnt { .. } => {}
             // Shards have taken what these were for.
             Event::OperationDone { .. } | Event::Awake { .. } | Event::Asleep { .. } => {}
         }

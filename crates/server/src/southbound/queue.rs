@@ -200,7 +200,7 @@ impl Queues {
                 self.stalled.insert(endpoint.clone());
                 true
             }
-            Err(OperationError::NoAnswer) => {
+            Err(OperationError::NoAnswer(_)) => {
                 entry.request.kind.is_repeatable() && (interrupted || !queue.listens) && entry.tries < TRIES
             }
             _ => false,
@@ -215,7 +215,7 @@ impl Queues {
             return None;
         }
         let request = entry.request.clone();
-        let no_answer = matches!(result, Err(OperationError::NoAnswer));
+        let no_answer = matches!(result, Err(OperationError::NoAnswer(_)));
         let progress = if no_answer && !request.kind.is_repeatable() {
             Progress::unknown(&request, now)
         } else {

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use lwm2m::format::Record;
 use lwm2m::path::Path;
 use lwm2m::value::Node;
 
-use crate::app::operations::last_values;
+use crate::app::operations::{last_values, recorded_values};
 use crate::clock::Moment;
 use crate::store::values::DeviceValue;
 
@@ -25,6 +26,16 @@ impl Values {
     pub fn told(&mut self, device_id: &str, path: Path, node: &Node, now: Moment) {
         for value in last_values(path, node, now) {
             self.tell(device_id, value);
+        }
+    }
+
+    /// A device told these, each with its own time; older ones do not replace newer ones.
+    pub fn recorded(&mut self, device_id: &str, records: &[Record], now: Moment) {
+        for value in recorded_values(records, now) {
+            let key = (device_id.to_owned(), value.path.clone());
+            if self.newest.get(&key).is_none_or(|newest| newest.at <= value.at) {
+                self.tell(device_id, value);
+            }
         }
     }
 

@@ -6,8 +6,8 @@ use coap::{Code, ContentFormat, Request, Response};
 
 use super::super::*;
 use super::rig::*;
-use crate::path::{Path, ResourceId};
-use crate::value::{Node, Resource, Value};
+use crate::path::{InstanceId, Path, ResourceId, ResourceInstanceId};
+use crate::value::{Instance, Node, Resource, Value};
 
 const STATE: Path = Path::resource(5, 0, 3);
 const VERSION: Path = Path::resource(3, 0, 3);
@@ -54,24 +54,8 @@ fn ets_237_whatever_format_arrives_is_read() {
     assert_eq!(rig.result(id), value(Value::Integer(2)));
     let id = rig.operate("a", Operation::Read(STATE));
     rig.reply("/5/0/3", Response::new(Code::CONTENT).content(ContentFormat::SENML_CBOR, "?"));
-    assert_eq!(rig.result(id), Err(OperationError::Unreadable));
-}
-
-#[test]
-fn peers_2_a_format_that_was_refused_is_not_tried_again() {
-    let (mut rig, _) = rig();
-    let refused = || Response::new(Code::NOT_ACCEPTABLE);
-    let id = rig.operate("a", Operation::Read(STATE));
-    rig.reply("/5/0/3", refused());
-    let second = rig.reply("/5/0/3", tlv(&[0xC1, 3, 1]));
-    assert_eq!(second.options.accept(), Some(ContentFormat::LWM2M_TLV));
-    assert_eq!(rig.result(id), value(Value::Integer(1)));
-    let id = rig.operate("a", Operation::Read(STATE));
-    let request = rig.reply("/5/0/3", refused());
-    assert_eq!(request.options.accept(), Some(ContentFormat::LWM2M_TLV), "text is not tried again");
-    let last = rig.reply("/5/0/3", text("0"));
-    assert_eq!(last.options.accept(), None);
-    assert_eq!(rig.result(id), value(Value::Integer(0)));
+    let error = rig.result(id).unwrap_err();
+    assert!(matches!(error, OperationError::Unreadable { path: STATE, .. }), "{error:?}");
 }
 
 #[test]
@@ -116,35 +100,40 @@ fn ets_241_260_execute_and_discover() {
 #[test]
 fn dm_06_dm_08_ets_221_what_no_device_would_take_is_refused_here() {
     let (mut rig, _) = rig();
-    let write = |path: Path, value: Value| Operation::Write(path, Node::single(value));
-    for (operation, error) in [
-        (Operation::Read(Path::instance(0, 0)), OperationError::SecurityObject),
-        (Operation::Read(Path::Root), OperationError::WrongPath(Path::Root)),
-        (Operation::Read(Path::resource(3, 0, 4)), OperationError::NotAllowedByModel),
-        (write(VERSION, Value::from("2")), OperationError::NotAllowedByModel),
-        (write(Path::resource(1, 0, 1), Value::from("60")), OperationError::WrongType),
-        (write(Path::object(1), Value::Integer(1)), OperationError::WrongPath(Path::object(1))),
-        (Operation::Execute(VERSION, None), OperationError::NotAllowedByModel),
-        (Operation::Execute(Path::instance(3, 0), None), OperationError::WrongPath(Path::instance(3, 0))),
-        (Operation::Execute(Path::resource(3, 0, 4), Some("x".into())), OperationError::WrongArgument),
-        (Operation::Execute(Path::resource(3, 0, 4), Some("0='a".into())), OperationError::WrongArgument),
-        (Operation::CancelObservation(STATE), OperationError::NotObserved),
+    for operation in [
+        Operation::Read(Path::instance(0, 0)),
+        Operation::Write(VERSION, Node::single(Value::from("2"))),
+        Operation::Execute(Path::resource(3, 0, 4), Some("x".into())),
+        Operation::WriteAttributes(VERSION, "pmin=9&pmax=8".parse().unwrap()),
     ] {
-        let text = alloc::format!("{operation:?}");
-        let id = rig.operate("a", operation);
-        assert_eq!(rig.result(id), Err(error), "{text}");
+        let path = operation.path();
+        let id = rig.operate("a", operation.clone());
+        let error = rig.result(id).unwrap_err();
+        assert!(matches!(error, OperationError::Invalid { path: named, .. } if named == path), "{error:?}");
+        // The same even if the device is not there.
+        let id = rig.operate("z", operation);
+        assert_eq!(rig.result(id).unwrap_err(), error);
     }
-    assert!(rig.asked.is_empty(), "nothing was sent");
+    let id = rig.operate("a", Operation::CancelObservation(STATE));
+    assert_eq!(rig.result(id), Err(OperationError::NotObserved(STATE)));
+    assert!(rig.asked.is_empty());
 }
 
 #[test]
-fn ets_256_errors_of_the_device_are_passed_on() {
+fn an_operation_on_a_device_that_is_not_there_ends_at_once() {
     let (mut rig, _) = rig();
-    let id = rig.operate("a", Operation::Read(Path::resource(9, 0, 1)));
-    rig.reply("/9/0/1", Response::new(Code::NOT_FOUND));
-    assert_eq!(rig.result(id), Err(OperationError::Refused(Code::NOT_FOUND)));
-    let id = rig.operate("b", Operation::Read(STATE));
+    let id = rig.operate("z", Operation::Read(VERSION));
     assert_eq!(rig.result(id), Err(OperationError::NotRegistered));
+}
+
+#[test]
+fn ets_256_a_refusal_is_told_with_the_place_the_code_and_the_device_s_own_words() {
+    let (mut rig, _) = rig();
+    let id = rig.operate("a", Operation::Read(VERSION));
+    rig.reply("/3/0/3", Response::new(Code::METHOD_NOT_ALLOWED).diagnostic("not now\n"));
+    let error = rig.result(id).unwrap_err();
+    let text = alloc::string::ToString::to_string(&error);
+    assert_eq!(text, "/3/0/3: the device answered 4.05 (the device does not allow this here): not now");
 }
 
 #[test]
@@ -152,47 +141,7 @@ fn a_device_that_does_not_answer_fails_the_operation() {
     let (mut rig, link) = rig();
     let id = rig.operate("a", Operation::Read(STATE));
     rig.end_session(link);
-    assert_eq!(rig.result(id), Err(OperationError::NoAnswer));
-}
-
-#[test]
-fn ets_301_303_observations_report_until_they_are_canceled() {
-    let (mut rig, link) = rig();
-    let id = rig.operate("a", Operation::Observe(STATE));
-    let token = rig.asked[0].1.token();
-    let request = rig.reply("/5/0/3", text("0").observe(1));
-    assert_eq!(request.options.observe(), Some(0));
-    assert_eq!(rig.result(id), value(Value::Integer(0)));
-    rig.notify(link, token, 2, "1");
-    let Some(Event::Notified { path, value: seen, .. }) = rig.events.pop() else { panic!("a notification") };
-    assert_eq!((path, seen), (STATE, Node::single(Value::Integer(1))));
-    let id = rig.operate("a", Operation::CancelObservation(STATE));
-    let request = rig.reply("/5/0/3", text("1"));
-    assert_eq!(request.options.observe(), Some(1));
-    assert_eq!(rig.result(id), Ok(OperationOutput::Done));
-    rig.notify(link, token, 3, "2");
-    assert!(rig.events.is_empty());
-}
-
-#[test]
-fn o08_a_new_registration_ends_observations() {
-    let (mut rig, link) = rig();
-    rig.operate("a", Operation::Observe(STATE));
-    rig.reply("/5/0/3", text("0").observe(1));
-    rig.take_events();
-    rig.registered(link, "ep=a&lt=300");
-    assert!(matches!(rig.events[0], Event::ObservationEnded { path: STATE, .. }));
-    let id = rig.operate("a", Operation::CancelObservation(STATE));
-    assert_eq!(rig.result(id), Err(OperationError::NotObserved));
-}
-
-#[test]
-fn an_answer_without_observe_is_told_as_the_end() {
-    let (mut rig, _) = rig();
-    let id = rig.operate("a", Operation::Observe(STATE));
-    rig.reply("/5/0/3", text("0"));
-    assert_eq!(rig.result(id), value(Value::Integer(0)));
-    assert!(matches!(rig.events[..], [Event::ObservationEnded { path: STATE, .. }]));
+    assert_eq!(rig.result(id), Err(OperationError::NoAnswer(STATE)));
 }
 
 #[test]
@@ -228,4 +177,180 @@ fn reg_07_the_alternate_path_goes_in_front_of_every_request() {
     let id = rig.operate("a", Operation::Read(VERSION));
     rig.reply("/lwm2m/3/0/3", text("1"));
     assert_eq!(rig.result(id), value(Value::String(String::from("1"))));
+}
+
+#[test]
+fn ets_215_replace_takes_away_and_ets_228_one_value_is_written() {
+    let (mut rig, _) = rig();
+    let instance = Node::Instance([(ResourceId(1), Resource::Single(Value::Integer(60)))].into());
+    rig.operate("a", Operation::Replace(Path::instance(1, 0), instance));
+    let request = rig.reply("/1/0", Response::new(Code::CHANGED));
+    assert_eq!((request.method, &*request.payload), (Code::PUT, &[0xC1, 1, 60][..]));
+    let value = Node::Value(Value::from("host"));
+    let id = rig.operate("a", Operation::Write(Path::resource_instance(16, 0, 0, 0), value));
+    let request = rig.reply("/16/0/0/0", Response::new(Code::CHANGED));
+    assert_eq!((request.method, &*request.payload), (Code::PUT, &b"host"[..]));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Done));
+    // Values that are not named stay.
+    let values = Resource::Multiple([(ResourceInstanceId(1), Value::from("x"))].into());
+    rig.operate("a", Operation::Write(Path::resource(16, 0, 0), Node::Resource(values.clone())));
+    let request = rig.reply("/16/0/0", Response::new(Code::CHANGED));
+    assert_eq!((request.method, &*request.payload), (Code::POST, &[0x83, 0, 0x41, 1, b'x'][..]));
+    // In 1.0 that would be an Execute.
+    let link = rig.session("key-b");
+    rig.registered(link, "ep=b&lt=300&lwm2m=1.0");
+    rig.operate("b", Operation::Write(Path::resource(16, 0, 0), Node::Resource(values)));
+    assert_eq!(rig.reply("/16/0/0", Response::new(Code::CHANGED)).method, Code::PUT);
+}
+
+#[test]
+fn ets_222_224_225_every_depth_is_read() {
+    let (mut rig, _) = rig();
+    let id = rig.operate("a", Operation::Read(Path::object(3)));
+    rig.reply("/3", tlv(&[0x03, 0, 0xC1, 9, 55]));
+    let instance = [(ResourceId(9), Resource::Single(Value::Integer(55)))].into();
+    assert_eq!(rig.result(id), Ok(OperationOutput::Value(Node::Object([(InstanceId(0), instance)].into()))));
+    let id = rig.operate("a", Operation::Read(Path::resource(3, 0, 11)));
+    rig.reply("/3/0/11", tlv(&[0x83, 11, 0x41, 0, 0]));
+    let values = Resource::Multiple([(ResourceInstanceId(0), Value::Integer(0))].into());
+    assert_eq!(rig.result(id), Ok(OperationOutput::Value(Node::Resource(values))));
+    let id = rig.operate("a", Operation::Read(Path::resource_instance(3, 0, 11, 0)));
+    rig.reply("/3/0/11/0", text("7"));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Value(Node::Value(Value::Integer(7)))));
+}
+
+#[test]
+fn ets_261_attributes_are_written_as_a_query() {
+    let (mut rig, _) = rig();
+    let attributes = "pmin=10&pmax=60&gt".parse().unwrap();
+    let id = rig.operate("a", Operation::WriteAttributes(Path::resource(3, 0, 9), attributes));
+    let request = rig.reply("/3/0/9", Response::new(Code::CHANGED));
+    let query: alloc::vec::Vec<&[u8]> = request.options.uri_query().collect();
+    assert_eq!((request.method, query), (Code::PUT, [&b"pmin=10"[..], b"pmax=60", b"gt"].into()));
+    assert_eq!((request.options.content_format(), request.payload.len()), (None, 0));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Done));
+}
+
+fn creation(node: Node) -> Operation {
+    Operation::Create(Path::object(16), node)
+}
+
+fn one_identity() -> Instance {
+    let values = Resource::Multiple([(ResourceInstanceId(0), Value::from("x"))].into());
+    [(ResourceId(0), values)].into()
+}
+
+#[test]
+fn ets_270_dm_09_the_number_of_a_new_instance_is_told_by_the_device() {
+    let (mut rig, _) = rig();
+    let id = rig.operate("a", creation(Node::Instance(one_identity())));
+    let created = Response::new(Code::CREATED).location(&["16", "4"]);
+    let request = rig.reply("/16", created);
+    assert_eq!((request.method, &*request.payload), (Code::POST, &[0x83, 0, 0x41, 0, b'x'][..]));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Created(Some(Path::instance(16, 4)))));
+    // With a number there is nothing to learn.
+    let id = rig.operate("a", Operation::Create(Path::instance(16, 7), Node::Instance(one_identity())));
+    let request = rig.reply("/16", Response::new(Code::CREATED));
+    assert_eq!(&*request.payload, &[0x05, 7, 0x83, 0, 0x41, 0, b'x'][..]);
+    assert_eq!(rig.result(id), Ok(OperationOutput::Created(Some(Path::instance(16, 7)))));
+    let id = rig.operate("a", Operation::Create(Path::instance(16, 7), Node::Instance(one_identity())));
+    rig.reply("/16", Response::new(Code::BAD_REQUEST));
+    assert!(matches!(rig.result(id), Err(OperationError::Refused { code: Code::BAD_REQUEST, .. })));
+}
+
+#[test]
+fn ets_271_dm_09_without_location_the_new_instance_is_looked_for() {
+    let (mut rig, link) = rig();
+    let body = "</>;rt=\"oma.lwm2m\",</3/0>,</16/0>";
+    let register = Request::post("/rd").query("ep=a").query("lwm2m=1.1");
+    rig.request(link, register.content(ContentFormat::LINK_FORMAT, body));
+    let id = rig.operate("a", creation(Node::Instance(one_identity())));
+    rig.reply("/16", Response::new(Code::CREATED));
+    let links = Response::new(Code::CONTENT)
+        .content(ContentFormat::LINK_FORMAT, "</16>,</16/0>,</16/0/0>,</16/3>,</16/3/0>;dim=1");
+    let request = rig.reply("/16", links);
+    assert_eq!(request.options.accept(), Some(ContentFormat::LINK_FORMAT));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Created(Some(Path::instance(16, 3)))));
+    // One that does not know Discover is read.
+    let id = rig.operate("a", creation(Node::Instance(one_identity())));
+    rig.reply("/16", Response::new(Code::CREATED));
+    rig.reply("/16", Response::new(Code::NOT_IMPLEMENTED));
+    rig.reply("/16", tlv(&[0x00, 0, 0x00, 5]));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Created(Some(Path::instance(16, 5)))));
+    let id = rig.operate("a", creation(Node::Instance(one_identity())));
+    rig.reply("/16", Response::new(Code::CREATED));
+    rig.reply("/16", Response::new(Code::NOT_IMPLEMENTED));
+    rig.reply("/16", Response::new(Code::NOT_FOUND));
+    assert_eq!(rig.result(id), Ok(OperationOutput::Created(None)));
+}
+
+#[test]
+fn ets_290_instances_are_deleted_and_the_device_object_is_not() {
+    let (mut rig, _) = rig();
+    let id = rig.operate("a", Operation::Delete(Path::instance(16, 0)));
+    assert_eq!(rig.reply("/16/0", Response::new(Code::DELETED)).method, Code::DELETE);
+    assert_eq!(rig.result(id), Ok(OperationOutput::Done));
+    let id = rig.operate("a", Operation::Delete(Path::instance(3, 0)));
+    assert!(matches!(rig.result(id), Err(OperationError::Invalid { .. })));
+    assert!(rig.asked.is_empty());
+}
+
+#[test]
+fn peers_18_a_busy_device_is_asked_again_and_again_later() {
+    let (mut rig, _) = rig();
+    let busy = || Response::new(Code::SERVICE_UNAVAILABLE);
+    let id = rig.operate("a", Operation::Execute(Path::resource(3, 0, 4), None));
+    for wait in [2, 4, 8, 16] {
+        rig.reply("/3/0/4", busy());
+        rig.wait(wait - 1);
+        assert!(rig.asked.is_empty(), "{wait} s");
+        rig.wait(1);
+    }
+    rig.reply("/3/0/4", busy());
+    assert!(matches!(rig.result(id), Err(OperationError::Refused { code: Code::SERVICE_UNAVAILABLE, .. })));
+    // What failed inside the device is repeated only if it does no harm.
+    let id = rig.operate("a", Operation::Read(VERSION));
+    rig.reply("/3/0/3", Response::new(Code::INTERNAL_SERVER_ERROR));
+    rig.wait(2);
+    rig.reply("/3/0/3", text("1"));
+    assert_eq!(rig.result(id), value(Value::from("1")));
+    let id = rig.operate("a", Operation::Execute(Path::resource(3, 0, 4), None));
+    rig.reply("/3/0/4", Response::new(Code::INTERNAL_SERVER_ERROR));
+    assert!(rig.result(id).is_err());
+}
+
+#[test]
+fn a_busy_device_that_leaves_fails_the_operation() {
+    let (mut rig, link) = rig();
+    let location = rig.registered(link, "ep=a&lt=300&lwm2m=1.1");
+    let id = rig.operate("a", Operation::Read(VERSION));
+    rig.reply("/3/0/3", Response::new(Code::SERVICE_UNAVAILABLE));
+    rig.request(link, Request::delete(&alloc::format!("/rd/{location}")));
+    assert_eq!(rig.result(id), Err(OperationError::NoAnswer(VERSION)));
+    rig.wait(60);
+    assert!(rig.asked.is_empty());
+}
+
+#[test]
+fn a_loaded_object_gives_types_and_checks() {
+    let (mut rig, _) = rig();
+    let path = Path::resource(3_303, 0, 5_700);
+    let sensor = crate::model::ResourceDefinition::new(
+        5_700,
+        "Sensor Value",
+        crate::value::Kind::Float,
+        crate::model::Access::Read,
+        "",
+    );
+    let object = crate::model::ObjectDefinition {
+        resources: alloc::vec![sensor].into(),
+        ..crate::model::ObjectDefinition::new(3_303, "Temperature", &[], "").several()
+    };
+    rig.server.set_model(crate::model::ObjectModel::CORE.with([object]));
+    let id = rig.operate("a", Operation::Read(path));
+    let request = rig.reply("/3303/0/5700", text("21.5"));
+    assert_eq!(request.options.accept(), Some(ContentFormat::TEXT_PLAIN));
+    assert_eq!(rig.result(id), value(Value::Float(21.5)));
+    let id = rig.operate("a", Operation::Write(path, Node::single(Value::Float(1.0))));
+    assert!(matches!(rig.result(id), Err(OperationError::Invalid { .. })));
 }

@@ -82,7 +82,7 @@ fn reg_17_a_device_whose_session_is_gone_comes_back_with_an_update() {
     rig.server.restore(snapshot, rig.now).unwrap();
     assert_eq!(rig.server.registration("a").unwrap().link, None);
     rig.pump();
-    assert!(matches!(&rig.take_events()[..], [Event::ObservationEnded { .. }]));
+    assert!(rig.take_events().is_empty());
     let id = rig.operate("a", Operation::Read("/3/0/3".parse().unwrap()));
     assert_eq!(rig.result(id), Err(OperationError::NotRegistered));
     let update = Request::post(&format!("/rd/{location}"));

@@ -41,6 +41,8 @@ pub(super) struct Rig {
     /// Requests of the server that wait for an answer, oldest first.
     pub(super) asked: Vec<(Link, IncomingId, Request)>,
     pub(super) events: Vec<Event>,
+    /// Tokens of notifications that the server reset.
+    pub(super) canceled: Vec<(Link, coap::Token)>,
     /// Answers to the requests of devices, by request.
     answers: BTreeMap<(Link, coap::RequestId), Response>,
     sessions: u64,
@@ -65,6 +67,7 @@ impl Rig {
             devices: BTreeMap::new(),
             asked: Vec::new(),
             events: Vec::new(),
+            canceled: Vec::new(),
             answers: BTreeMap::new(),
             sessions: 0,
         }
@@ -161,7 +164,23 @@ impl Rig {
 
     pub(super) fn notify(&mut self, link: Link, token: coap::Token, sequence: u32, text: &str) {
         let response = Response::new(Code::CONTENT).content(ContentFormat::TEXT_PLAIN, text);
+        self.notify_with(link, token, sequence, response);
+    }
+
+    pub(super) fn notify_with(&mut self, link: Link, token: coap::Token, sequence: u32, response: Response) {
         self.devices.get_mut(&link).unwrap().notify(0, token, sequence, response, true, self.now);
+        self.pump();
+    }
+
+    /// A message with this token and without Observe.
+    pub(super) fn send_separate(&mut self, link: Link, token: coap::Token, response: Response) {
+        let mut datagram = [0; 64];
+        let kind = coap::Kind::Confirmable;
+        let mut message =
+            coap::Encoder::new(&mut datagram, kind, response.code, coap::MessageId(0x7777), token);
+        message.option(coap::OptionNumber::CONTENT_FORMAT, &[]).payload(&response.payload);
+        let length = message.finish().unwrap();
+        self.server.handle_input(link, &datagram[..length], self.now);
         self.pump();
     }
 
@@ -202,6 +221,7 @@ impl Rig {
                         coap::Event::Response { id, response, .. } => {
                             self.answers.insert((*link, id), response);
                         }
+                        coap::Event::ObservationCanceled { token, .. } => self.canceled.push((*link, token)),
                         _ => {}
                     }
                 }

@@ -1,5 +1,6 @@
 //! What became of an operation, as it is stored and shown.
 
+use lwm2m::format::Record;
 use lwm2m::path::Path;
 use lwm2m::server::{OperationError, OperationOutput};
 use lwm2m::value::{Node, Value};
@@ -96,7 +97,16 @@ impl Progress {
                 finished_at: Some(at),
             },
             Err(error) => {
-                let detail = format!("{request}: {error}");
+                let detail = match error {
+                    // These name the place themselves.
+                    OperationError::NotRegistered | OperationError::QueueFull => {
+                        format!("{request}: {error}")
+                    }
+                    OperationError::Unreadable { cause, .. } => {
+                        format!("{}: {error}: {cause}", request.kind.code())
+                    }
+                    _ => format!("{}: {error}", request.kind.code()),
+                };
                 Self::ended(OperationState::Failed, problem(error), detail, at)
             }
         }
@@ -106,13 +116,13 @@ impl Progress {
 /// The stable name of a failure.
 fn problem(error: &OperationError) -> &'static str {
     match error {
-        OperationError::Refused(_) => "refused-by-device",
-        OperationError::NoAnswer => "no-answer",
-        OperationError::Unreadable => "unreadable-answer",
+        OperationError::Refused { .. } => "refused-by-device",
+        OperationError::NoAnswer(_) => "no-answer",
+        OperationError::Unreadable { .. } => "unreadable-answer",
         OperationError::NotRegistered => "not-registered",
         OperationError::QueueFull => "queue-full",
-        OperationError::NotObserved => "not-observed",
-        _ => "refused-by-model",
+        OperationError::NotObserved(_) => "not-observed",
+        OperationError::Invalid { .. } => "refused-by-model",
     }
 }
 
@@ -123,12 +133,22 @@ fn answer(request: &Request, output: &OperationOutput) -> Json {
             json!({"values": values(path, node)})
         }
         OperationOutput::Links(links) => json!({"links": links}),
+        OperationOutput::Records(records) => json!({"values": recorded(records)}),
+        OperationOutput::Created(path) => json!({"path": path.map(|path| path.to_string())}),
         OperationOutput::Done => json!({}),
     }
 }
 
+fn recorded(records: &[Record]) -> Vec<Json> {
+    let told = records.iter().filter_map(|record| Some((record.path, record.value.as_ref()?)));
+    told.map(shown).collect()
+}
+
+fn shown((path, value): (Path, &Value)) -> Json {
+    json!({"path": path.to_string(), "kind": code(value.kind()), "value": to_json(value)})
+}
+
 fn values(path: Path, node: &Node) -> Vec<Json> {
-    let shown = |(path, value): (Path, &Value)| json!({"path": path.to_string(), "kind": code(value.kind()), "value": to_json(value)});
     flat(path, node).into_iter().map(shown).collect()
 }
 
@@ -138,12 +158,34 @@ const LONGEST_KEPT: usize = 4_096;
 
 /// The values in a node, to be kept as the last ones.
 pub fn last_values(path: Path, node: &Node, at: Moment) -> impl Iterator<Item = DeviceValue> {
-    let kept = |(path, value): (Path, &Value)| DeviceValue {
+    let values: Vec<DeviceValue> =
+        flat(path, node).into_iter().map(|(path, value)| kept(path, value, at)).collect();
+    values.into_iter().filter(is_short)
+}
+
+/// The values of records that a device sent at this time, to be kept as the last ones.
+pub fn recorded_values(records: &[Record], now: Moment) -> impl Iterator<Item = DeviceValue> {
+    const MICROSECONDS: f64 = 1e6;
+    let at = move |record: &Record| match record.time {
+        Some(_) => Moment((record.seconds(now.0 as f64 / MICROSECONDS) * MICROSECONDS) as i64),
+        None => now,
+    };
+    let values = records.iter().filter_map(move |record| {
+        // A clock that is ahead would keep later values out.
+        Some(kept(record.path, record.value.as_ref()?, at(record).min(now)))
+    });
+    values.filter(is_short)
+}
+
+fn kept(path: Path, value: &Value, at: Moment) -> DeviceValue {
+    DeviceValue {
         path: path.to_string(),
         kind: code(value.kind()).to_owned(),
         value: to_json(value).to_string(),
         at,
-    };
-    let values: Vec<DeviceValue> = flat(path, node).into_iter().map(kept).collect();
-    values.into_iter().filter(|value| value.value.len() <= LONGEST_KEPT)
+    }
+}
+
+fn is_short(value: &DeviceValue) -> bool {
+    value.value.len() <= LONGEST_KEPT
 }

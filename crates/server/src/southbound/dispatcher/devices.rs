@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use lwm2m::format::Record;
 use lwm2m::path::Path;
 use lwm2m::server::{Endpoint, Refusal, Registration};
 use lwm2m::value::Node;
@@ -80,6 +81,13 @@ impl Dispatcher {
     pub(super) fn notified(&mut self, endpoint: &Endpoint, path: Path, value: &Node) {
         if let Some(device) = self.app.directory().by_endpoint(endpoint) {
             self.values.told(&device.device_id, path, value, self.app.now());
+        }
+    }
+
+    /// A device told the values of several places, each with its own time.
+    pub(super) fn recorded(&mut self, endpoint: &Endpoint, records: &[Record]) {
+        if let Some(device) = self.app.directory().by_endpoint(endpoint) {
+            self.values.recorded(&device.device_id, records, self.app.now());
         }
     }
 

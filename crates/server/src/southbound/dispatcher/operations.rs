@@ -111,6 +111,10 @@ impl Dispatcher {
     pub(super) fn observation_ended(&mut self, endpoint: &Endpoint, path: Path) {
         self.wanted.ended(endpoint, &paths_text(&[path]));
     }
+    /// A device ended a composite observation, or lost it.
+    pub(super) fn composite_ended(&mut self, endpoint: &Endpoint, paths: &[Path]) {
+        self.wanted.ended(endpoint, &paths_text(paths));
+    }
 }
 
 fn queued(operation: &Operation) -> Option<Queued> {

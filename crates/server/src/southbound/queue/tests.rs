@@ -77,7 +77,7 @@ fn qm_02_a_hundred_operations_go_in_order_as_long_as_the_device_listens() {
     rig.queues.sleeps(&Rig::device());
     // One was on its way when the device fell asleep; it comes again first.
     assert_eq!(rig.sent(), [ids[60]]);
-    rig.end(ids[60], Err(OperationError::NoAnswer));
+    rig.end(ids[60], Err(OperationError::NoAnswer(Path::Root)));
     assert!(rig.sent().is_empty());
     // Some hours later, what has waited too long is told so and dropped.
     rig.commit();
@@ -98,7 +98,7 @@ fn what_must_not_be_done_twice_is_noted_before_it_leaves() {
     assert!(rig.sent().is_empty());
     assert!(rig.commit().is_empty());
     assert_eq!(rig.sent(), [id]);
-    rig.end(id, Err(OperationError::NoAnswer));
+    rig.end(id, Err(OperationError::NoAnswer(Path::Root)));
     assert_eq!(rig.commit(), [(id, "unknown".to_owned())]);
 }
 
@@ -139,10 +139,10 @@ fn a_read_that_a_new_registration_interrupts_is_sent_again() {
     let id = rig.add(OperationKind::Read, true);
     assert_eq!(rig.sent(), [id]);
     rig.queues.registered(&Rig::device(), true);
-    rig.end(id, Err(OperationError::NoAnswer));
+    rig.end(id, Err(OperationError::NoAnswer(Path::Root)));
     assert_eq!(rig.sent(), [id]);
     // A device that listens and does not answer is told as such.
-    rig.end(id, Err(OperationError::NoAnswer));
+    rig.end(id, Err(OperationError::NoAnswer(Path::Root)));
     assert_eq!(rig.commit(), [(id, "failed".to_owned())]);
 }
 
