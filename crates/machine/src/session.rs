@@ -32,6 +32,8 @@ pub enum SessionEvent<'a> {
         remote: SocketAddr,
         /// The request that opened it, when we did.
         request: Option<OpenRequest>,
+        /// Whether it goes on with the keys of an earlier session, so that the other side may still know us.
+        resumed: bool,
     },
     /// The other side of a session is at another address now. Its link goes on.
     Moved {

@@ -148,11 +148,11 @@ impl<M: SessionMachine> Stack<M> {
                 }
             }
             dtls::Event::Rejected { identity, remote, cause } => self.keys.rejected(&identity, remote, cause),
-            dtls::Event::Up { session, identity, remote, .. } => {
+            dtls::Event::Up { session, identity, remote, resumed, .. } => {
                 let link = link(socket, session);
                 let opened = self.opened.get_mut(&global(socket, session));
                 let request = opened.and_then(|opened| opened.request.take());
-                let up = SessionEvent::Up { link, identity: &identity, remote, request };
+                let up = SessionEvent::Up { link, identity: &identity, remote, request, resumed };
                 self.inner.handle_session(up, now);
             }
             dtls::Event::Moved { session, remote } => {

@@ -4,7 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use firmware::{Model, TextError};
-use lwm2m::client::{Config, Device, ServerAccount, StateAfterFailure};
+use lwm2m::client::quirks::Profile;
+use lwm2m::client::{Accounts, Config, Device, StateAfterFailure};
+use lwm2m::path::ObjectId;
 
 /// A kind of module.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,16 +14,25 @@ use lwm2m::client::{Config, Device, ServerAccount, StateAfterFailure};
 pub enum Kind {
     /// Renesas RYZ014, a Sequans Monarch GM01Q: its client stems from Wakaama.
     Ryz014,
+    /// Quectel BC35-G: its client is LiteOS's.
+    Bc35G,
+    /// Quectel BC28, the same in another case.
+    Bc28,
+    /// Quectel BC95 R2.0.
+    Bc95,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 1] = [Self::Ryz014];
+    pub const ALL: [Self; 4] = [Self::Ryz014, Self::Bc35G, Self::Bc28, Self::Bc95];
 
     /// The name on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ryz014 => "ryz014",
+            Self::Bc35G => "bc35-g",
+            Self::Bc28 => "bc28",
+            Self::Bc95 => "bc95",
         }
     }
 
@@ -29,6 +40,7 @@ impl Kind {
     pub const fn manufacturer(self) -> &'static str {
         match self {
             Self::Ryz014 => "SEQUANS Communications",
+            Self::Bc35G | Self::Bc28 | Self::Bc95 => "Quectel",
         }
     }
 
@@ -36,6 +48,9 @@ impl Kind {
     pub const fn model_text(self) -> &'static str {
         match self {
             Self::Ryz014 => "GM01Q",
+            Self::Bc35G => "BC35-G",
+            Self::Bc28 => "BC28",
+            Self::Bc95 => "BC95",
         }
     }
 
@@ -51,12 +66,15 @@ impl Kind {
     pub const fn factory_version(self) -> &'static str {
         match self {
             Self::Ryz014 => "5.4.1.1-57857",
+            Self::Bc35G => "BC35GJBR01A03",
+            Self::Bc28 => "BC28JAR01A07",
+            Self::Bc95 => "BC95GJBR01A07",
         }
     }
 
     /// What a client of this kind does.
-    pub fn configure(self, imei: &Imei, server: ServerAccount) -> Config {
-        let mut config = Config::new(&self.endpoint_name(imei), server);
+    pub fn configure(self, imei: &Imei, accounts: impl Into<Accounts>) -> Config {
+        let mut config = Config::new(&self.endpoint_name(imei), accounts);
         config.device = Device {
             manufacturer: self.manufacturer().into(),
             model: self.model_text().into(),
@@ -68,6 +86,12 @@ impl Kind {
                 config.quirks.formats.single = lwm2m::format::LWM2M_TLV;
                 config.firmware.after_failure = StateAfterFailure::Idle;
             }
+            Self::Bc35G | Self::Bc28 | Self::Bc95 => {
+                let open_socket = config.open_socket;
+                Profile::LiteOs.imitate(&mut config, open_socket);
+                config.optional_objects.push(APPLICATION_DATA);
+                config.radio.bearer = NB_IOT;
+            }
         }
         config
     }
@@ -76,9 +100,15 @@ impl Kind {
     pub fn endpoint_name(self, imei: &Imei) -> String {
         match self {
             Self::Ryz014 => format!("urn:imei:{imei}"),
+            Self::Bc35G | Self::Bc28 | Self::Bc95 => imei.to_string(),
         }
     }
 }
+
+/// BinaryAppDataContainer: what the host of such a module says to its platform.
+const APPLICATION_DATA: ObjectId = ObjectId(19);
+/// `/4/0/0`
+const NB_IOT: u8 = 7;
 
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,7 +118,7 @@ impl fmt::Display for Kind {
 
 /// The name is of no kind that can be played.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("there is no module kind {0:?}; the kinds are: ryz014")]
+#[error("there is no module kind {0:?}; the kinds are: ryz014, bc35-g, bc28, bc95")]
 pub struct UnknownKind(String);
 
 impl FromStr for Kind {

@@ -67,11 +67,13 @@ mod kind;
 mod lossy;
 mod module;
 mod powered_flash;
+mod radio;
 pub mod run;
 mod store;
 
 pub use kind::{Imei, Kind, NotAnImei, UnknownKind};
 pub use lossy::Lossy;
-pub use module::{Command, Event, Fetched, Module, Settings};
+pub use module::{Command, Event, Fetched, Module, Sends, Settings};
 pub use powered_flash::PoweredFlash;
+pub use radio::{Radio, RadioSleep};
 pub use store::FlashStore;

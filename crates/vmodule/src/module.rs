@@ -1,13 +1,15 @@
 //! A whole module: flash, boot loader and LwM2M client, and the power that may fail.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use firmware::{
     Bank, Banks, BootError, BootLoader, BootState, Booted, EmulatedFlash, LayoutError, Model, PowerCut,
     Version,
 };
-use lwm2m::client::{self, Client, FetchFailure, FetchId, FetchStart, RebootReason};
+use lwm2m::client::{self, Client, FetchFailure, FetchId, FetchStart, RebootReason, Saved};
+use lwm2m::path::Path;
 use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
@@ -27,6 +29,8 @@ pub struct Settings {
     pub boot_time: Duration,
     /// How long the first start of a new image takes: installing is done then.
     pub install_time: Duration,
+    /// What is sent to the servers without being asked for, and how often.
+    pub sends: Option<Sends>,
     /// After how long the power comes back once it was cut; `None`: never.
     pub power_returns: Option<Duration>,
 }
@@ -40,9 +44,19 @@ impl Settings {
             farewell: Duration::from_secs(2),
             boot_time: Duration::from_secs(5),
             install_time: Duration::from_secs(10),
+            sends: None,
             power_returns: None,
         }
     }
+}
+
+/// Values that are sent regularly (LwM2M Core 1.1 section 6.4.5).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Sends {
+    /// Which.
+    pub paths: Vec<Path>,
+    /// How often.
+    pub every: Duration,
 }
 
 /// What has happened in a module.
@@ -62,6 +76,9 @@ pub enum Event {
     BootFailed(BootError),
     /// The client reports.
     Client(client::Event),
+    /// What a restart must not take away has changed. The module itself keeps it over its restarts; for
+    /// those of the process it has to be in [`client::Config::saved`] the next time.
+    Saved(Saved),
     /// The module restarts.
     Rebooting(RebootReason),
     /// The power was cut; whether and when it comes back is in [`Settings::power_returns`].
@@ -77,6 +94,8 @@ pub enum Command {
     ShutDown,
     /// [`Module::lose_power`]
     LosePower,
+    /// [`Client::address_found`]
+    AddressFound(String, Option<IpAddr>),
     /// News of a download that the client asked for by [`client::Event::FetchWanted`].
     Fetched(FetchId, Fetched),
 }
@@ -107,6 +126,8 @@ pub struct Module<F = EmulatedFlash> {
     sessions: VecDeque<SessionCommand>,
     events: VecDeque<Event>,
     boots: u32,
+    /// When values are sent again.
+    next_send: Option<Instant>,
     /// It is being shut down.
     stopping: bool,
 }
@@ -146,6 +167,7 @@ impl<F: PoweredFlash> Module<F> {
             sessions: VecDeque::new(),
             events: VecDeque::new(),
             boots: 0,
+            next_send: None,
             stopping: false,
         })
     }
@@ -288,8 +310,14 @@ impl<F: PoweredFlash> Module<F> {
                     reboot.get_or_insert((now + self.settings.farewell, reason));
                 }
                 power_lost |= event == client::Event::PowerLost;
-                if event != client::Event::PowerLost {
-                    self.events.push_back(Event::Client(event));
+                match event {
+                    client::Event::PowerLost => {}
+                    client::Event::SaveWanted => {
+                        let saved = client.save();
+                        self.settings.client.saved = Some(saved.clone());
+                        self.events.push_back(Event::Saved(saved));
+                    }
+                    event => self.events.push_back(Event::Client(event)),
                 }
             }
             self.sessions.extend(core::iter::from_fn(|| client.poll_session()));
@@ -305,6 +333,18 @@ impl<F: PoweredFlash> Module<F> {
         let busy = matches!(&self.state, State::Running { client, .. } if !client.has_ended());
         if self.stopping && !busy {
             self.stop();
+        }
+    }
+
+    /// Sends what is to be sent, if it is time and somebody is there to take it.
+    fn send(&mut self, now: Instant) {
+        let (Some(sends), State::Running { client, .. }) = (&self.settings.sends, &mut self.state) else {
+            return;
+        };
+        let due = *self.next_send.get_or_insert(now + sends.every);
+        if due <= now {
+            self.next_send = Some(now + sends.every);
+            client.send(&sends.paths, now);
         }
     }
 
@@ -344,6 +384,7 @@ impl<F: PoweredFlash> Machine for Module<F> {
         if let State::Running { client, .. } = &mut self.state {
             client.handle_timeout(now);
         }
+        self.send(now);
         self.settle(now);
     }
 
@@ -363,7 +404,8 @@ impl<F: PoweredFlash> Machine for Module<F> {
             State::Off { starts, .. } => Some((*starts, "start")),
             State::Running { client, reboot } => {
                 let restart = reboot.map(|(at, _)| (at, "restart"));
-                restart.into_iter().chain(client.poll_timeout()).min_by_key(|(at, _)| *at)
+                let send = self.next_send.map(|at| (at, "values to send"));
+                restart.into_iter().chain(send).chain(client.poll_timeout()).min_by_key(|(at, _)| *at)
             }
             State::Dead { .. } | State::Changing => None,
         }
@@ -395,6 +437,12 @@ impl<F: PoweredFlash> net::Commanded for Module<F> {
         match command {
             Command::ShutDown => self.shut_down(now),
             Command::LosePower => self.lose_power(now),
+            Command::AddressFound(host, address) => {
+                if let State::Running { client, .. } = &mut self.state {
+                    client.address_found(&host, address, now);
+                    self.settle(now);
+                }
+            }
             Command::Fetched(fetch, fetched) => self.handle_fetched(fetch, fetched, now),
         }
     }

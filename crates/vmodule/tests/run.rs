@@ -83,7 +83,7 @@ fn bad_input_is_refused_with_its_cause_and_remedy() {
         (&["--server", "coaps://127.0.0.1", "--key-file", "/none"], "cannot read the key file /none"),
         (&["--server", "coap://no.such.host.invalid"], "check the name, or give an address"),
         (&["--server", "coap://127.0.0.1", "--imei", "12345"], "15 digits"),
-        (&["--server", "coap://127.0.0.1", "--kind", "toaster"], "the kinds are: ryz014"),
+        (&["--server", "coap://127.0.0.1", "--kind", "toaster"], "the kinds are: ryz014, bc35-g"),
         (&["--server", "coap://127.0.0.1", "--loss", "1.5"], "from 0.0 to 0.99"),
         (&["--server", "coap://127.0.0.1", "--flash", "/none.flash"], "vmodule flash init"),
     ] {

@@ -65,7 +65,7 @@ impl Rig {
 
     fn up(&mut self, link: Link, identity: &[u8]) {
         let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 7);
-        let up = SessionEvent::Up { link, identity, remote, request: None };
+        let up = SessionEvent::Up { link, identity, remote, request: None, resumed: false };
         self.server.handle_session(up, self.now);
         self.link = link;
     }

@@ -459,8 +459,8 @@ impl<F: FirmwareStore> SessionMachine for Client<F> {
             return;
         }
         match event {
-            SessionEvent::Up { link, request: Some(request), .. } => {
-                let wanted = self.link_up(request, link, is_resumed(&event), now);
+            SessionEvent::Up { link, request: Some(request), resumed, .. } => {
+                let wanted = self.link_up(request, link, resumed, now);
                 if !wanted {
                     self.sessions.push_back(SessionCommand::Close(link));
                 }
@@ -478,9 +478,4 @@ impl<F: FirmwareStore> SessionMachine for Client<F> {
     fn poll_session(&mut self) -> Option<SessionCommand> {
         self.sessions.pop_front()
     }
-}
-
-/// Whether a session goes on with the keys of an earlier one.
-fn is_resumed(_event: &SessionEvent<'_>) -> bool {
-    false
 }

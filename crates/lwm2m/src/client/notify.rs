@@ -146,10 +146,12 @@ impl<F: FirmwareStore> Client<F> {
     /// When the next notification is due at a server that can be reached, or can be stored for one that
     /// cannot.
     pub(super) fn notification_due(&self) -> Option<Instant> {
-        let watched = self.servers.0.iter().filter(|server| {
-            server.registration.registered_link().is_some() || server.stores_notifications(&self.data)
-        });
-        watched.filter_map(|server| server.observations.due()).min()
+        let due = |server: &Server| {
+            let reachable = server.registration.registered_link().is_some();
+            let watched = reachable || server.stores_notifications(&self.data);
+            if watched { server.observations.due(reachable) } else { None }
+        };
+        self.servers.0.iter().filter_map(due).min()
     }
 
     /// Sends the values at these places to every server that is registered at and not muted (LwM2M Core 1.1

@@ -120,9 +120,9 @@ impl Observations {
         }
     }
 
-    /// When there is something to do, if its server can be reached.
-    pub(super) fn due(&self) -> Option<Instant> {
-        self.0.iter().filter_map(Observation::due).min()
+    /// When there is something to do for a server that can be reached, or for one that cannot.
+    pub(super) fn due(&self, reachable: bool) -> Option<Instant> {
+        self.0.iter().filter_map(|observation| observation.due(reachable)).min()
     }
 
     pub(super) fn observes(&self, place: Path) -> bool {
@@ -163,8 +163,8 @@ impl Observation {
         self.sequence
     }
 
-    fn due(&self) -> Option<Instant> {
-        if !self.stored.is_empty() {
+    fn due(&self, reachable: bool) -> Option<Instant> {
+        if reachable && !self.stored.is_empty() {
             return Some(Instant::ZERO);
         }
         let look = self.unseen.then(|| self.evaluation_due());

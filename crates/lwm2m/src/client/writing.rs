@@ -231,8 +231,9 @@ impl<F: FirmwareStore> Client<F> {
         }
         let free = self.data.free_instance(object);
         // With the instance's number, or without one.
-        let created = match self.decode(Path::Object(object), asked.request) {
-            Ok(Node::Object(instances)) if !instances.is_empty() => instances,
+        let numbered = |client: &Self| client.decode(Path::Object(object), asked.request);
+        let created = match if has_bare_resources(asked.request) { None } else { numbered(self).ok() } {
+            Some(Node::Object(instances)) if !instances.is_empty() => instances,
             _ => match self.decode(Path::Instance(object, free), asked.request)? {
                 Node::Instance(instance) => BTreeMap::from([(free, instance)]),
                 _ => return Err(Code::BAD_REQUEST),
@@ -355,6 +356,13 @@ impl<F: FirmwareStore> Client<F> {
             server.registration.update_now(now);
         }
     }
+}
+
+/// Whether the body is TLV records of resources, without that of an instance around them: the two highest
+/// bits of a type byte are zero for an instance (LwM2M Core 1.1 table 7.4.3-1).
+fn has_bare_resources(request: &Request) -> bool {
+    let format = request.options.content_format().map(|format| format.0);
+    format == Some(format::LWM2M_TLV) && request.payload.first().is_some_and(|kind| kind & 0xC0 != 0)
 }
 
 /// The format of a composite answer, after that of its request.

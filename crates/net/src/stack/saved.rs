@@ -63,7 +63,7 @@ impl<M: SessionMachine> Stack<M> {
         let advanced = saved.advance(starts)?;
         let endpoint = self.endpoint(socket).ok_or(RestoreError::NoSocket)?;
         let link = self::link(socket, endpoint.restore(advanced, now)?);
-        let up = SessionEvent::Up { link, identity: &identity, remote, request: None };
+        let up = SessionEvent::Up { link, identity: &identity, remote, request: None, resumed: true };
         self.inner.handle_session(up, now);
         Ok(link)
     }

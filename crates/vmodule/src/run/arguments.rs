@@ -7,9 +7,10 @@ use std::time::Duration;
 use clap::Args;
 
 use lwm2m::client::Scheme;
+use lwm2m::client::quirks::Profile;
 
 use crate::flash::PowerArguments;
-use crate::{Imei, Kind};
+use crate::{Imei, Kind, Sends};
 
 /// Arguments of `vmodule run`.
 #[derive(Args, Debug)]
@@ -27,9 +28,37 @@ pub struct RunArguments {
     /// The identity of the device: 15 digits.
     #[arg(long)]
     pub(super) imei: Imei,
-    /// The LwM2M server: coap://HOST[:PORT] or coaps://HOST[:PORT].
+    /// An LwM2M server: coap://HOST[:PORT] or coaps://HOST[:PORT]. Given several times, the module registers
+    /// at each; their short server ids count from 1.
+    #[arg(long, value_name = "URI", required_unless_present = "bootstrap")]
+    pub(super) server: Vec<String>,
+    /// The bootstrap server: coap://HOST[:PORT] or coaps://HOST[:PORT]. It is asked if there is no server,
+    /// or none can be reached. What it writes is kept in FILE.accounts beside the flash file, and counts
+    /// more than --server from then on.
     #[arg(long, value_name = "URI")]
-    pub(super) server: String,
+    pub(super) bootstrap: Option<String>,
+    /// How long the bootstrap server is given to begin by itself.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub(super) hold_off: u64,
+    /// Behave like another client: standard, anjay, anjay-lite, wakaama, contiki or liteos.
+    #[arg(long, value_name = "NAME")]
+    pub(super) profile: Option<Profile>,
+    /// Listen only for a while after each message (queue mode).
+    #[arg(long)]
+    pub(super) queue_mode: bool,
+    /// How long that while is.
+    #[arg(long, value_name = "SECONDS", default_value_t = 93)]
+    pub(super) awake: u64,
+    /// How the radio sleeps in queue mode: psm:SECONDS (unreachable; wakes to update its registration this
+    /// often) or edrx:SECONDS (hears what was sent to it this often). Implies --queue-mode.
+    #[arg(long, value_name = "HOW", value_parser = parse_sleep)]
+    pub(super) sleep: Option<Sleep>,
+    /// Open a new DTLS session at each wake-up.
+    #[arg(long)]
+    pub(super) reconnect: bool,
+    /// Send values without being asked: PATH[,PATH...]@SECONDS, such as /4/0/2,/3/0/7@60.
+    #[arg(long, value_name = "WHAT", value_parser = parse_sends)]
+    pub(super) send: Option<Sends>,
     /// The flash file; make one with `vmodule flash init`. All that happens stays in it.
     #[arg(long, value_name = "FILE")]
     pub(super) flash: PathBuf,
@@ -89,6 +118,31 @@ pub struct RunArguments {
     pub(super) json: bool,
 }
 
+/// How a radio sleeps, and how often it wakes by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Sleep {
+    Psm(Duration),
+    Edrx(Duration),
+}
+
+fn parse_sleep(text: &str) -> Result<Sleep, String> {
+    let seconds = |text: &str| text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let sleep = match text.split_once(':') {
+        Some(("psm", time)) => seconds(time).map(Sleep::Psm),
+        Some(("edrx", time)) => seconds(time).map(Sleep::Edrx),
+        _ => None,
+    };
+    sleep.ok_or_else(|| String::from("give psm:SECONDS or edrx:SECONDS"))
+}
+
+fn parse_sends(text: &str) -> Result<Sends, String> {
+    let wrong = || String::from("give PATH[,PATH...]@SECONDS, such as /4/0/2,/3/0/7@60");
+    let (paths, every) = text.split_once('@').ok_or_else(wrong)?;
+    let every = every.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
+    let paths = paths.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
+    Ok(Sends { paths, every: every.ok_or_else(wrong)? })
+}
+
 fn parse_loss(text: &str) -> Result<f64, String> {
     let loss = text.parse().ok().filter(|loss| (0.0..=0.99).contains(loss));
     loss.ok_or_else(|| String::from("the loss has to be a number from 0.0 to 0.99"))
@@ -108,6 +162,20 @@ fn parse_ack_timeout(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sleep_and_sends_are_read() {
+        assert_eq!(parse_sleep("psm:60"), Ok(Sleep::Psm(Duration::from_secs(60))));
+        assert_eq!(parse_sleep("edrx:20"), Ok(Sleep::Edrx(Duration::from_secs(20))));
+        for text in ["psm", "psm:0", "psm:x", "deep:5", ""] {
+            assert!(parse_sleep(text).is_err(), "{text}");
+        }
+        let sends = parse_sends("/4/0/2,/3@60").unwrap();
+        assert_eq!((sends.paths.len(), sends.every), (2, Duration::from_secs(60)));
+        for text in ["/4/0/2", "/4/0/2@0", "4@5", "@5"] {
+            assert!(parse_sends(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_loss_is_a_part_and_never_all() {

@@ -7,19 +7,25 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use firmware::{Banks, BootLoader, Flash as _};
-use lwm2m::client::{self, Access, DownloadRoute, PackageUri, Scheme, ServerAccount, Version};
+use lwm2m::client::{
+    self, Access, Accounts, BootstrapAccount, DownloadRoute, PackageUri, QueueMode, Scheme, ServerAccount,
+    Version,
+};
 use machine::{Path, Random, Seed, Socket};
 use net::{BatchSocket, Clock, NoKeys, SocketKind, SocketOptions, Stack};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 use super::RunArguments;
+use super::accounts_file::AccountsFile;
+use super::arguments::Sleep;
 use super::fetch::Fetcher;
 use super::key::{self, KeyError};
 use super::report::Reporter;
 use crate::flash::{FileFlash, POWER_LOST_EXIT_CODE};
-use crate::{Command, Event, Lossy, Module, Settings};
+use crate::{Command, Event, Lossy, Module, Radio, RadioSleep, Settings};
 
 /// Why a module could not be run.
 #[derive(thiserror::Error, Debug)]
@@ -98,15 +104,15 @@ impl RunArguments {
     /// # Errors
     /// What is wrong with the arguments, the files or the network, with the remedy.
     pub fn run(&self) -> anyhow::Result<Ending> {
-        let (scheme, remote) = self.remote()?;
-        let settings = self.settings(scheme, remote)?;
+        let settings = self.settings()?;
+        let remote = self.first_remote(&settings);
         let flash = self.open_flash(&settings)?;
         let mut random = self.random()?;
         let clock = Clock::start();
         let module = Module::new(settings, flash, random.seed(), clock.now())?;
         let dtls = dtls::Config::default();
         let stack = Stack::new(module, SOCKETS.to_vec(), dtls, Arc::new(NoKeys), random.seed());
-        let machine = Lossy::new(stack, self.loss, random);
+        let machine = Radio::new(Lossy::new(stack, self.loss, random), self.radio_sleep());
         let sockets = self.sockets(remote)?;
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
@@ -115,7 +121,7 @@ impl RunArguments {
 
     async fn drive(
         &self,
-        machine: Lossy<Stack<Module<FileFlash>>>,
+        machine: Radio<Lossy<Stack<Module<FileFlash>>>>,
         sockets: Vec<BatchSocket>,
         clock: Clock,
     ) -> anyhow::Result<Ending> {
@@ -125,14 +131,25 @@ impl RunArguments {
         let mut interrupt = signal(SignalKind::interrupt()).map_err(RunError::Runtime)?;
         let mut reporter = Reporter::new(std::io::stdout(), self.json);
         let port = sockets.first().map_or(0, |socket| socket.address().port());
-        let from = format!("{} {} starts, calling {} from port {port}", self.kind, self.imei, self.server);
+        let from = format!("{} {} starts, calling {} from port {port}", self.kind, self.imei, self.callees());
         reporter.note("started", from, clock.now());
         let mut watcher = Watcher::new(self);
+        let accounts = AccountsFile::beside(&self.flash);
+        let resolved = commands.clone();
         let mut fetcher = Fetcher::new(self.trust.as_deref(), self.speed, commands.clone())?;
         let on_event = move |event: Event| {
             reporter.event(&event, clock.now());
             match &event {
+                Event::Client(client::Event::AddressWanted { host }) => {
+                    resolve(host.clone(), resolved.clone())
+                }
                 Event::Client(event) => fetcher.handle(event),
+                Event::Saved(saved) => {
+                    if let Err(error) = accounts.store(saved) {
+                        let path = accounts.path().display();
+                        reporter.note("not-saved", format!("cannot write {path}: {error}"), clock.now());
+                    }
+                }
                 Event::PowerLost | Event::Rebooting(_) => fetcher.stop(),
                 _ => {}
             }
@@ -155,27 +172,55 @@ impl RunArguments {
         Ok(ending.unwrap_or(Ending::Stopped))
     }
 
-    fn remote(&self) -> Result<(Scheme, SocketAddr), RunError> {
-        let uri = PackageUri::parse(&self.server).ok();
-        let uri = uri.filter(|uri| matches!(uri.scheme, Scheme::Coap | Scheme::Coaps));
-        let uri = uri.ok_or_else(|| RunError::Server(self.server.clone()))?;
-        let found = (uri.host.as_str(), uri.port).to_socket_addrs().ok();
-        let remote = found.and_then(|mut found| found.next());
-        remote.map(|remote| (uri.scheme, remote)).ok_or(RunError::NoAddress { host: uri.host })
+    /// Whom the module calls, for people.
+    fn callees(&self) -> String {
+        let callees: Vec<_> = self.server.iter().chain(&self.bootstrap).map(String::as_str).collect();
+        callees.join(", ")
     }
 
-    fn settings(&self, scheme: Scheme, remote: SocketAddr) -> anyhow::Result<Settings> {
-        let access = match scheme {
-            Scheme::Coap => Access::Open(Path { socket: OPEN_SOCKET, remote }),
-            _ => {
-                let name = self.kind.endpoint_name(&self.imei);
-                let identity = self.identity.as_deref().unwrap_or(&name);
-                let credential = key::credential(identity, self.key_file.as_ref(), self.key_hex.as_deref())?;
-                Access::Secured { remote, credential }
+    /// How to reach the server at this URI.
+    fn access(&self, server: &str) -> anyhow::Result<Access> {
+        let uri = PackageUri::parse(server).ok();
+        let uri = uri.filter(|uri| matches!(uri.scheme, Scheme::Coap | Scheme::Coaps));
+        let uri = uri.ok_or_else(|| RunError::Server(server.into()))?;
+        let found = (uri.host.as_str(), uri.port).to_socket_addrs().ok();
+        let remote = found.and_then(|mut found| found.next());
+        let remote = remote.ok_or(RunError::NoAddress { host: uri.host })?;
+        if uri.scheme == Scheme::Coap {
+            return Ok(Access::Open(Path { socket: OPEN_SOCKET, remote }));
+        }
+        let name = self.kind.endpoint_name(&self.imei);
+        let identity = self.identity.as_deref().unwrap_or(&name);
+        let credential = key::credential(identity, self.key_file.as_ref(), self.key_hex.as_deref())?;
+        Ok(Access::Secured { remote, credential })
+    }
+
+    fn accounts(&self) -> anyhow::Result<Accounts> {
+        let servers = self.server.iter().zip(1..).map(|(server, short_server_id)| {
+            let access = self.access(server)?;
+            Ok(ServerAccount { access, short_server_id, lifetime: self.lifetime })
+        });
+        let servers = servers.collect::<anyhow::Result<_>>()?;
+        let bootstrap = match &self.bootstrap {
+            None => None,
+            Some(server) => {
+                let hold_off = Duration::from_secs(self.hold_off);
+                Some(BootstrapAccount { hold_off, ..BootstrapAccount::new(self.access(server)?) })
             }
         };
-        let account = ServerAccount { access, short_server_id: 1, lifetime: self.lifetime };
-        let mut client = self.kind.configure(&self.imei, account);
+        Ok(Accounts { bootstrap, servers })
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let mut client = self.kind.configure(&self.imei, self.accounts()?);
+        client.open_socket = OPEN_SOCKET;
+        if let Some(profile) = self.profile {
+            profile.imitate(&mut client, OPEN_SOCKET);
+        }
+        let saved = AccountsFile::beside(&self.flash);
+        client.saved = saved.load().with_context(|| format!("cannot read {}", saved.path().display()))?;
+        client.unix_time = unix_time();
+        client.queue_mode = self.queue_mode();
         client.firmware.bytes_per_second = self.speed;
         client.firmware.schemes.clone_from(&self.protocols);
         hurry(&mut client, self.ack_timeout);
@@ -186,11 +231,42 @@ impl RunArguments {
             client.firmware.route = DownloadRoute::Separate(OPEN_SOCKET);
         }
         let mut settings = Settings::new(client, self.kind.model()?);
+        settings.sends = self.send.clone();
         settings.farewell = Duration::from_secs(1);
         settings.boot_time = Duration::from_secs(self.boot_time);
         settings.install_time = Duration::from_secs(self.boot_time.saturating_mul(2));
         settings.power_returns = self.restart.map(Duration::from_secs);
         Ok(settings)
+    }
+
+    fn queue_mode(&self) -> Option<QueueMode> {
+        let wakes_every = match self.sleep {
+            Some(Sleep::Psm(time)) => Some(time),
+            _ => None,
+        };
+        let awake = Duration::from_secs(self.awake);
+        let wanted = self.queue_mode || self.sleep.is_some();
+        wanted.then_some(QueueMode { awake, wakes_every, new_session: self.reconnect })
+    }
+
+    fn radio_sleep(&self) -> RadioSleep {
+        match self.sleep {
+            None => RadioSleep::Never,
+            Some(Sleep::Psm(_)) => RadioSleep::Psm,
+            Some(Sleep::Edrx(cycle)) => RadioSleep::Edrx { cycle },
+        }
+    }
+
+    /// The address that is called first, which decides the kind of the sockets.
+    fn first_remote(&self, settings: &Settings) -> SocketAddr {
+        let accounts = &settings.client.accounts;
+        let server = accounts.servers.iter().map(|account| &account.access);
+        let mut all = server.chain(accounts.bootstrap.iter().map(|account| &account.access));
+        match all.next() {
+            Some(Access::Open(path)) => path.remote,
+            Some(Access::Secured { remote, .. }) => *remote,
+            None => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        }
     }
 
     fn open_flash(&self, settings: &Settings) -> anyhow::Result<FileFlash> {
@@ -224,14 +300,32 @@ impl RunArguments {
         let first = self.bind.unwrap_or(SocketAddr::new(any, 0));
         // Only one socket can have the port that was asked for: the one that registers.
         let free = SocketAddr::new(first.ip(), 0);
-        let addresses = match PackageUri::parse(&self.server).map(|uri| uri.scheme) {
-            Ok(Scheme::Coap) => [free, free, first],
+        let called = self.server.iter().chain(&self.bootstrap).next();
+        let addresses = match called.map(|uri| PackageUri::parse(uri).map(|uri| uri.scheme)) {
+            Some(Ok(Scheme::Coap)) => [free, free, first],
             _ => [first, free, free],
         };
         let options = SocketOptions { receive_buffer: SOCKET_BUFFER, send_buffer: SOCKET_BUFFER };
         let mut shards = net::bind(&addresses, NonZeroU8::MIN, options)?;
         Ok(shards.pop().unwrap_or_default())
     }
+}
+
+/// Looks up a host's address without holding up the module.
+fn resolve(host: String, commands: mpsc::Sender<Command>) {
+    tokio::task::spawn_blocking(move || {
+        let found = (host.as_str(), 0).to_socket_addrs().ok().and_then(|mut found| found.next());
+        // Nobody listens any more once the module has ended.
+        let _ = commands.blocking_send(Command::AddressFound(host, found.map(|address| address.ip())));
+    });
+}
+
+/// What the module's clock shows at its start, in seconds since 1970.
+fn unix_time() -> i64 {
+    #[expect(clippy::disallowed_methods, reason = "the module's own clock, set once")]
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or_default()
 }
 
 /// RFC 7252 section 4.8.2 derives the times to give up from ACK_TIMEOUT; so do we. A block is never repeated
@@ -268,6 +362,8 @@ impl Watcher {
             }
             Event::Client(
                 client::Event::RegistrationRefused { .. }
+                | client::Event::BootstrapRefused { .. }
+                | client::Event::BootstrapSilent { .. }
                 | client::Event::ServerSilent { .. }
                 | client::Event::SessionFailed { .. },
             ) => {

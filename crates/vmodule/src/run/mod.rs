@@ -1,5 +1,6 @@
 //! `vmodule run`: one module over real sockets, its flash in a file.
 
+mod accounts_file;
 mod arguments;
 mod command;
 mod fetch;

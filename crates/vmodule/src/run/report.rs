@@ -93,6 +93,7 @@ fn line_of(event: &Event) -> Line {
             };
             line("rebooting", format!("rebooting: {reason}"), json!({ "reason": reason }))
         }
+        Event::Saved(_) => line("saved", "accounts saved", json!({})),
         Event::PowerLost => line("power-lost", "power lost", json!({})),
         Event::Stopped => line("stopped", "stopped", json!({})),
         Event::Client(event) => client_line(event),
@@ -169,7 +170,7 @@ fn client_line(event: &client::Event) -> Line {
             );
             line("progress", text, json!({ "bytes": bytes, "total": total }))
         }
-        Client::SaveWanted => line("saved", "accounts saved", json!({})),
+        Client::SaveWanted => line("save-wanted", "accounts have changed", json!({})),
         Client::FetchWanted { uri, offset, .. } => {
             let text = format!("downloading from {uri}, byte {offset} on");
             line("fetch", text, json!({ "uri": uri, "offset": offset }))

@@ -162,8 +162,13 @@ impl Field {
             } else if line.starts_with("up ") {
                 self.handshakes += 1;
                 let remote = self.socket.local_addr().unwrap();
-                let up =
-                    SessionEvent::Up { link, identity: IDENTITY.as_bytes(), remote, request: Some(request) };
+                let up = SessionEvent::Up {
+                    link,
+                    identity: IDENTITY.as_bytes(),
+                    remote,
+                    request: Some(request),
+                    resumed: false,
+                };
                 self.module.handle_session(up, now);
             } else {
                 let down = SessionEvent::Down { link, end: SessionEnd::ClosedByPeer };

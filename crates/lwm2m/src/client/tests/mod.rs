@@ -1,16 +1,23 @@
 //! The client against a server that only does what the test says.
 
+mod bootstrap;
+mod composites;
 mod deferral;
 mod fetch;
 mod firmware;
+mod instances;
+mod lite_os;
 mod lock_step;
 mod management;
+mod queue_mode;
 mod registration;
+mod several_servers;
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
+use core::net::SocketAddr;
 use core::time::Duration;
 
 use coap::{Code, IncomingId, Request, Response};
@@ -118,6 +125,8 @@ pub(super) struct Pair {
     /// Whether what the server sends, or the client, is lost.
     pub(super) deaf: bool,
     pub(super) asked: VecDeque<(IncomingId, Request)>,
+    /// Who asks, in the order of `asked`.
+    askers: VecDeque<Link>,
     pub(super) answered: VecDeque<Result<Response, Failure>>,
     pub(super) notified: VecDeque<Response>,
     pub(super) events: Vec<Event>,
@@ -134,6 +143,7 @@ impl Pair {
             link: open_link(),
             deaf: false,
             asked: VecDeque::new(),
+            askers: VecDeque::new(),
             answered: VecDeque::new(),
             notified: VecDeque::new(),
             events: Vec::new(),
@@ -161,19 +171,26 @@ impl Pair {
     }
 
     pub(super) fn session_up(&mut self, session: SessionId) {
+        self.session_back(session, false);
+    }
+
+    /// The session that the client wants is there; `resumed` if the server still knows an earlier one.
+    pub(super) fn session_back(&mut self, session: SessionId, resumed: bool) {
         let Some(SessionCommand::Open { request, remote, credential }) = self.commands.pop_front() else {
             panic!("the client wants no session")
         };
         self.link = Link::Secured(session);
         let (link, request) = (self.link, Some(request));
         let identity = &credential.identity;
-        self.client.handle_session(SessionEvent::Up { link, identity, remote, request }, self.now);
+        self.client.handle_session(SessionEvent::Up { link, identity, remote, request, resumed }, self.now);
         self.exchange();
     }
 
     /// Answers the oldest open request of the client and gives it back.
     pub(super) fn answer(&mut self, response: Response) -> Request {
         let (id, request) = self.asked.pop_front().expect("the client has asked for something");
+        // Whoever was asked is the server that speaks from now on.
+        self.link = self.askers.pop_front().unwrap_or(self.link);
         self.server.respond(id, response, self.now);
         self.exchange();
         request
@@ -240,7 +257,10 @@ impl Pair {
     fn collect(&mut self) {
         while let Some(event) = self.server.poll_event() {
             match event {
-                coap::Event::Request { id, request, .. } => self.asked.push_back((id, request)),
+                coap::Event::Request { peer, id, request, .. } => {
+                    self.asked.push_back((id, request));
+                    self.askers.push_back(peer);
+                }
                 coap::Event::Response { response, .. } => self.answered.push_back(Ok(response)),
                 coap::Event::Notification { response, .. } => self.notified.push_back(response),
                 coap::Event::Failed { failure, .. } => self.answered.push_back(Err(failure)),

@@ -96,7 +96,8 @@ fn a_session_that_nobody_asked_for_is_closed() {
     let mut pair = Pair::registered(secured_config(), MemoryStore::default());
     let (link, remote) = (Link::Secured(SessionId(99)), "192.0.2.1:5684".parse().unwrap());
     let request = Some(OpenRequest(3));
-    pair.client.handle_session(SessionEvent::Up { link, identity: b"", remote, request }, pair.now);
+    let up = SessionEvent::Up { link, identity: b"", remote, request, resumed: false };
+    pair.client.handle_session(up, pair.now);
     pair.pass(Duration::ZERO);
     assert!(matches!(pair.commands.pop_front(), Some(SessionCommand::Close(closed)) if closed == link));
 }

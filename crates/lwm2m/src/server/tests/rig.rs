@@ -82,7 +82,8 @@ impl Rig {
     /// After a restart: a session that was restored has this number.
     pub(super) fn session_again(&mut self, link: Link, identity: &str) {
         let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1_000);
-        let up = SessionEvent::Up { link, identity: identity.as_bytes(), remote, request: None };
+        let up =
+            SessionEvent::Up { link, identity: identity.as_bytes(), remote, request: None, resumed: false };
         self.server.handle_session(up, self.now);
     }
 
@@ -91,7 +92,8 @@ impl Rig {
         self.sessions += 1;
         let link = Link::Secured(SessionId(self.sessions));
         let remote = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 1_000 + self.sessions as u16);
-        let up = SessionEvent::Up { link, identity: identity.as_bytes(), remote, request: None };
+        let identity = identity.as_bytes();
+        let up = SessionEvent::Up { link, identity, remote, request: None, resumed: false };
         self.server.handle_session(up, self.now);
         self.attach(link)
     }
