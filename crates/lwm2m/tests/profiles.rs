@@ -1,4 +1,5 @@
 //! The server role against clients that behave like those in the field: both real machines, in virtual time.
+#![expect(clippy::unwrap_used, reason = "a test fails where it stands")]
 
 #[path = "profiles/world.rs"]
 mod world;

@@ -13,7 +13,7 @@ use crate::files::{Files, FilesError, Names, Offers};
 use crate::http::{self, ListenError};
 use crate::secrets::KeyFileError;
 use crate::southbound::{Southbound, SouthboundError};
-use crate::store::{DataFolder, FolderError, ImageError, Images, Limits, OpenError, Store};
+use crate::store::{DataFolder, FolderError, ImageError, Images, Life, LifeError, Limits, OpenError, Store};
 
 /// Why the server did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,7 @@ pub enum ServeError {
     Folder(#[from] FolderError),
     KeyFile(#[from] KeyFileError),
     Database(#[from] OpenError),
+    Life(#[from] LifeError),
     Images(#[from] ImageError),
     Listen(#[from] ListenError),
     Southbound(#[from] SouthboundError),
@@ -72,6 +73,7 @@ pub async fn serve(
     let files = Files::bind(&config.files, names, &folder, &vault, &clock).await?;
     let (files_https, files_http) = (files.https(), files.http());
     let store = Store::open(&folder.database(), &clock).await?;
+    let life = Life::begin(&store, folder.path()).await?;
     let listening = Listening {
         coaps: southbound.coaps(),
         coap: southbound.coap(),
@@ -89,7 +91,7 @@ pub async fn serve(
         files_http,
     };
     let (offers, served) = Offers::new();
-    let running = southbound.start(app.clone(), orders, config, (offers.clone(), served)).await?;
+    let running = southbound.start(app.clone(), orders, config, (offers.clone(), served), life).await?;
     announce(&ports, ports_file)?;
 
     let (stopping, stopped) = watch::channel(false);

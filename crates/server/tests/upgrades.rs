@@ -56,7 +56,7 @@ fn an_upgrade_is_started_followed_and_canceled() {
     let upgrade = server.json(&["upgrade", "start", "urn:imei:1", "May", "--timeout", "90m"]);
     assert_eq!(upgrade["id"], "d:urn:imei:1:1");
     assert_eq!(upgrade["action"], "Upgrade: May (may.bin)");
-    assert_eq!((&upgrade["timeout_seconds"], &upgrade["delivery"]), (&5_400.into(), &"pull".into()));
+    assert_eq!((&upgrade["timeout_seconds"], &upgrade["delivery"]), (&5_400.into(), &"auto".into()));
     let told = server.fails(1, &["upgrade", "start", "urn:imei:1", "May", "--delivery", "push"]);
     assert!(told.contains("d:urn:imei:1:1") && told.contains("cancel"), "{told}");
     assert!(server.fails(1, &["device", "remove", "urn:imei:1"]).contains("d:urn:imei:1:1"));
@@ -146,12 +146,17 @@ fn a_server_that_stops_ends_its_streams() {
 fn f26_what_cannot_work_is_refused_before_it_starts() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let server = Server::start_with(&data, &["lwm2m.coaps_bind=0.0.0.0:0"]);
+    let everywhere = &["lwm2m.coaps_bind=0.0.0.0:0", "files.https_bind=0.0.0.0:0"];
+    let server = Server::start_with(&data, everywhere);
     prepare(&server);
     assert!(server.fails(1, &["upgrade", "start", "nobody", "May"]).contains("device list"));
     assert!(server.fails(1, &["upgrade", "start", "urn:imei:1", "June"]).contains("package list"));
     // All addresses: nobody can know which one devices reach.
-    assert!(server.fails(1, &["upgrade", "start", "urn:imei:1", "May"]).contains("lwm2m.public_host"));
+    assert!(
+        server
+            .fails(1, &["upgrade", "start", "urn:imei:1", "May", "--delivery", "pull"])
+            .contains("lwm2m.public_host")
+    );
     let wrong = server.fails(1, &["upgrade", "start", "urn:imei:1", "May", "--base-uri", "http://x"]);
     assert!(wrong.contains("base_uri"), "{wrong}");
     assert_eq!(

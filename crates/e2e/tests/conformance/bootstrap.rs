@@ -68,6 +68,15 @@ fn ets_4_a_stray_server_account_is_deleted() {
 }
 
 #[test]
+fn ets_6_a_device_with_an_account_does_not_bootstrap() {
+    let mut field = Field::new();
+    field.wait_for("registration", registered);
+    field.operate(Operation::Execute(at("/3/0/4"), None));
+    field.wait_for("registration after the restart", registered);
+    assert_eq!(field.runs, 1);
+}
+
+#[test]
 fn ets_7_fallback_to_bootstrap() {
     let mut field = Field::new();
     // The first account leads to nobody.

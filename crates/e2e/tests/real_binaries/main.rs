@@ -4,7 +4,9 @@
 mod capture;
 mod credentials;
 mod foreign_device;
+mod operations;
 mod rig;
+mod sessions;
 mod upgrade_both_ways;
 mod upgrade_canceled;
 mod upgrade_http;

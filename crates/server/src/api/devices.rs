@@ -96,9 +96,21 @@ pub struct Device {
     /// When it was last heard of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seen_at: Option<String>,
-    /// Something odd that it does and that was tolerated.
+    /// Something odd that it does and that was tolerated; all of `warnings` in one text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
+    /// What is odd about it and was tolerated, and what somebody else tried with its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// The transports it named when it registered, such as `U`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub binding: Option<String>,
+    /// Whether it listens only for a while after its own messages.
+    #[serde(default)]
+    pub queue_mode: bool,
+    /// What it has: objects and their instances.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objects: Vec<String>,
 }
 
 impl From<row::Device> for Device {
@@ -126,7 +138,29 @@ impl From<row::Device> for Device {
             firmware_version: state.firmware_version,
             registered_at: state.registered_at.map(moment),
             last_seen_at: known.then(|| moment(state.last_seen_at)),
-            warning: state.warning,
+            warning: state.warning.as_ref().map(|warning| warning.replace('\n', "; ")),
+            warnings: state.warning.iter().flat_map(|warning| warning.lines()).map(str::to_owned).collect(),
+            binding: state.binding.filter(|binding| !binding.is_empty()),
+            queue_mode: state.queue_mode,
+            objects: state.objects.as_deref().map(paths).unwrap_or_default(),
         }
+    }
+}
+
+/// The paths of objects and instances in a list in link-format (RFC 6690).
+fn paths(links: &str) -> Vec<String> {
+    let targets = links.split('<').skip(1).filter_map(|link| Some(link.split_once('>')?.0));
+    let is_object = |target: &&str| target.rsplit('/').next().is_some_and(|part| part.parse::<u16>().is_ok());
+    targets.filter(is_object).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::paths;
+
+    #[test]
+    fn objects_are_listed_without_the_root() {
+        let links = "</lwm2m>;rt=\"oma.lwm2m\";ct=112,</lwm2m/1/0>;ver=1.1,</lwm2m/5>";
+        assert_eq!(paths(links), ["/lwm2m/1/0", "/lwm2m/5"]);
     }
 }

@@ -4,7 +4,6 @@ use super::{Admitted, App, Order, Security};
 use crate::clock::Moment;
 use crate::secrets::{Fingerprint, NoRandomness, Owner, Psk, PskError};
 use crate::store::devices::{self, Device};
-use crate::store::values::{self, DeviceValue};
 use crate::store::{ROOT_DOMAIN, StoreError, credentials, upgrades};
 
 /// A device to be added.
@@ -226,25 +225,7 @@ impl App {
         Ok(())
     }
 
-    /// Stores what the protocol told of devices: states and values, by the ids of the devices.
-    ///
-    /// # Errors
-    /// It cannot be stored now; nothing of it was.
-    pub async fn record_devices(
-        &self,
-        states: Vec<(String, devices::DeviceState)>,
-        values: Vec<(String, DeviceValue)>,
-    ) -> Result<(), StoreError> {
-        let change = self.inner.store.write(move |connection| {
-            Box::pin(async move {
-                devices::write_states(connection, &states).await?;
-                Ok(values::write(connection, &values).await?)
-            })
-        });
-        change.await
-    }
-
-    /// The time for a [`devices::DeviceState`].
+    /// What the wall clock shows.
     pub fn now(&self) -> Moment {
         self.inner.clock.now()
     }

@@ -6,6 +6,7 @@
 mod devices;
 mod directory;
 mod feed;
+mod known;
 pub mod operations;
 mod packages;
 mod start;
@@ -19,6 +20,7 @@ use tokio::sync::{Mutex, RwLock, mpsc};
 pub use devices::{AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
 pub use directory::{Admitted, Directory, Security};
 pub use feed::{Feed, News, Transfer};
+pub use known::{KnownDevices, KnownRegistration, SessionBytes, StoredRegistration};
 pub use packages::{PackageText, Upload, UploadError};
 pub use start::{StartError, open_vault};
 pub use upgrades::{
@@ -197,6 +199,11 @@ impl App {
     /// The images of packages.
     pub fn images(&self) -> &Images {
         &self.inner.images
+    }
+
+    /// 32 bytes for this purpose that are the same in every life of the server.
+    pub fn secret(&self, purpose: &[u8]) -> [u8; 32] {
+        self.inner.vault.secret(purpose)
     }
 
     /// The wall clock.

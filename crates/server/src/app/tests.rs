@@ -7,6 +7,7 @@ use super::*;
 use crate::clock::Moment;
 use crate::config::Sources;
 use crate::secrets::{Psk, PskError};
+use crate::store::devices::DeviceChange;
 use crate::store::{DataFolder, Limits};
 
 const KEY: &str = "e9891e446e07ba10519059db4ad9eb1b02c83d08dd80102982c27ec9e1bdebde";
@@ -247,11 +248,14 @@ async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte() {
     let timeout = Some(std::time::Duration::ZERO);
     let error = start(StartUpgrade { timeout, ..wanted("one", &package.id) }).await.unwrap_err();
     assert!(matches!(error, StartUpgradeError::BadTimeout));
-    let state = crate::store::devices::DeviceState { model: Some("BC35-G".to_owned()), ..Default::default() };
-    app.record_devices(vec![(id.clone(), state.clone())], Vec::new()).await.unwrap();
+    let change = |model: &str| {
+        let changes =
+            vec![(id.clone(), DeviceChange { model: Some(model.to_owned()), ..Default::default() })];
+        app.record_devices(KnownDevices { changes, ..KnownDevices::default() })
+    };
+    change("BC35-G").await.unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::WrongModel { .. })));
-    let state = crate::store::devices::DeviceState { model: Some("GM01Q".to_owned()), ..state };
-    app.record_devices(vec![(id, state)], Vec::new()).await.unwrap();
+    change("GM01Q").await.unwrap();
     std::fs::write(folder.path().join("images").join(&package.sha256), b"else").unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::PackageDamaged(_))));
 }

@@ -187,7 +187,10 @@ fn shown(device: &api::Device) -> String {
         ("registered at", time(&device.registered_at)),
         ("last seen", time(&device.last_seen_at)),
         ("added", moment(&device.created_at)),
-        ("warning", known(&device.warning)),
+        ("binding", known(&device.binding)),
+        ("queue mode", if device.queue_mode { "yes" } else { "" }.to_owned()),
+        ("objects", device.objects.join(" ")),
+        ("warnings", device.warnings.join("; ")),
         ("id", device.id.clone()),
     ])
 }

@@ -108,6 +108,11 @@ impl Vault {
         self.mac(b"updraft key check 1", b"")
     }
 
+    /// 32 secret bytes for this purpose, the same whenever this key file is used.
+    pub fn secret(&self, purpose: &[u8]) -> [u8; 32] {
+        *self.derive(&[purpose])
+    }
+
     fn mac(&self, purpose: &[u8], message: &[u8]) -> Vec<u8> {
         let key = self.derive(&[purpose]);
         let mut mac =

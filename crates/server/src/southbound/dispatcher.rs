@@ -7,13 +7,15 @@
 mod devices;
 mod operations;
 mod outbox;
+mod registrations;
 mod upgrades;
 mod write_behind;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lwm2m::server::{Endpoint, Event};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use uuid::Uuid;
 
@@ -27,10 +29,10 @@ use super::strangers::Strangers;
 use super::values::Values;
 use super::wanted::Wanted;
 use crate::app::operations::OperationChange;
-use crate::app::{App, Order};
+use crate::app::{App, KnownDevices, KnownRegistration, Order};
+use crate::clock::Moment;
 use crate::files::{Offers, Served};
-use crate::store::devices::DeviceState;
-use crate::store::values::DeviceValue;
+use crate::store::Life;
 use outbox::Outboxes;
 use write_behind::WriteBehind;
 
@@ -53,7 +55,13 @@ pub struct Dispatcher {
     values: Values,
     upgrade_writes: WriteBehind<Batch, ()>,
     operation_writes: WriteBehind<OperationsBatch, Vec<Uuid>>,
-    device_writes: WriteBehind<DevicesBatch, ()>,
+    device_writes: WriteBehind<KnownDevices, ()>,
+    life: Life,
+    /// Registrations to be stored next, by device id, and devices whose registrations have ended.
+    registrations: BTreeMap<String, KnownRegistration>,
+    ended: Vec<String>,
+    /// When it was last stored when devices were heard.
+    heard_saved: Moment,
 }
 
 /// Operations to be stored in one piece.
@@ -63,13 +71,6 @@ struct OperationsBatch {
     starting: Vec<(Endpoint, Uuid)>,
 }
 
-/// What is known of devices, to be stored in one piece.
-#[derive(Clone, Debug)]
-struct DevicesBatch {
-    states: Vec<(String, DeviceState)>,
-    values: Vec<(String, DeviceValue)>,
-}
-
 impl Dispatcher {
     /// Loads what has not ended. Gives, for each shard, the commands that go on with it.
     pub async fn load(
@@ -77,8 +78,10 @@ impl Dispatcher {
         count: u8,
         timeouts: Timeouts,
         offers: Offers,
+        life: Life,
     ) -> Result<(Self, Vec<Vec<Command>>), SouthboundError> {
         let mut dispatcher = Self {
+            heard_saved: app.now(),
             app,
             outboxes: Outboxes::default(),
             count,
@@ -91,12 +94,17 @@ impl Dispatcher {
             upgrade_writes: WriteBehind::new("upgrades"),
             operation_writes: WriteBehind::new("operations"),
             device_writes: WriteBehind::new("states of devices"),
+            life,
+            registrations: BTreeMap::new(),
+            ended: Vec::new(),
         };
         let mut commands: Vec<Vec<Command>> = (0..count).map(|_| Vec::new()).collect();
-        for (shard, command) in dispatcher.load_upgrades().await? {
+        dispatcher.load_operations().await?;
+        let registrations = dispatcher.load_registrations().await?;
+        let upgrades = dispatcher.load_upgrades().await?;
+        for (shard, command) in registrations.into_iter().chain(upgrades) {
             commands[index(shard)].push(command);
         }
-        dispatcher.load_operations().await?;
         Ok((dispatcher, commands))
     }
 
@@ -111,6 +119,7 @@ impl Dispatcher {
         mut reports: mpsc::Receiver<(u8, Report)>,
         mut orders: mpsc::Receiver<Order>,
         mut served: mpsc::Receiver<Served>,
+        (mut stopping, shards): (watch::Receiver<bool>, watch::Sender<bool>),
     ) {
         let mut tick = ticks();
         let mut piece = Vec::with_capacity(PIECE);
@@ -135,6 +144,8 @@ impl Dispatcher {
                 written = self.operation_writes.finished() => self.operations_written(written),
                 _ = self.device_writes.finished() => {}
                 _ = tick.tick() => self.handle_tick(),
+                // An error means that whoever stops the server is gone.
+                _ = stopping.wait_for(|stop| *stop), if !*shards.borrow() => self.stop(&shards),
             }
         }
         self.finish(tick).await;
@@ -144,6 +155,13 @@ impl Dispatcher {
     fn advance(&mut self) {
         self.advance_upgrades();
         self.advance_operations();
+    }
+
+    /// The shards give what is not stored yet, then stop: they carry out what was sent before.
+    fn stop(&mut self, shards: &watch::Sender<bool>) {
+        self.presence.save_heard();
+        self.save_registrations(self.app.now());
+        shards.send_replace(true);
     }
 
     fn handle_order(&mut self, order: Order) {
@@ -159,7 +177,9 @@ impl Dispatcher {
     fn handle_report(&mut self, shard: u8, report: Report) {
         match report {
             Report::Event(event) => self.handle_event(shard, event),
-            Report::Described { endpoint, fact, text } => self.presence.described(&endpoint, fact, text),
+            Report::Described { endpoint, fact, text } => self.described(&endpoint, fact, text),
+            Report::Saved(saved) => self.saved(shard, saved),
+            Report::NotRestored(endpoint) => self.not_restored(shard, &endpoint),
             Report::NotStarted(id, error) => self.upgrade_not_started(shard, id, error),
             Report::Operated { id, endpoint, result } => self.operated(&endpoint, id, *result),
             Report::IdentityUnknown(stranger) => self.strangers.knocked(stranger),
@@ -173,6 +193,8 @@ impl Dispatcher {
                 self.registered(shard, &endpoint, &registration);
             }
             Event::Updated { endpoint, registration } => self.updated(&endpoint, registration.as_deref()),
+            Event::Awake { endpoint } => self.listens(&endpoint),
+            Event::Asleep { endpoint } => self.sleeps(&endpoint),
             Event::Deregistered { endpoint, .. } => self.deregistered(shard, &endpoint),
             Event::Refused { identity, endpoint, refusal } => {
                 self.refused(identity.as_deref(), endpoint.as_deref(), refusal);
@@ -192,7 +214,7 @@ impl Dispatcher {
             // Stored with the registration.
             Event::FormatLearnt { .. } => {}
             // Shards have taken what these were for.
-            Event::OperationDone { .. } | Event::Awake { .. } | Event::Asleep { .. } => {}
+            Event::OperationDone { .. } => {}
         }
     }
 
@@ -209,6 +231,7 @@ impl Dispatcher {
         self.outboxes.flush();
         self.retry_upgrades();
         self.retry_operations();
+        self.save_registrations(self.app.now());
         self.write_devices();
     }
 

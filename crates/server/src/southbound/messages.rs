@@ -6,14 +6,35 @@ use std::sync::Arc;
 use lwm2m::object::device::{FIRMWARE_VERSION, MANUFACTURER, MODEL};
 use lwm2m::path::Path;
 use lwm2m::server::upgrade::{UpgradeEvent, UpgradeId, UpgradePlan, UpgradeRecord};
-use lwm2m::server::{Endpoint, Event, Operation, OperationError, OperationOutput, StartError};
+use lwm2m::server::{
+    Endpoint, Event, Operation, OperationError, OperationOutput, RegistrationSnapshot, StartError,
+};
 use uuid::Uuid;
 
+use super::station::Restored;
 use super::strangers::Stranger;
+use crate::app::SessionBytes;
 
-/// What a shard is told.
+/// What a shard with its DTLS is told.
 #[derive(Debug)]
 pub enum Command {
+    /// Give the registrations of these devices with their sessions.
+    Save(Vec<Endpoint>),
+    /// Take this registration up; before the first datagram.
+    Restore(Box<Restored>),
+    /// For the machine above DTLS.
+    Shard(ShardCommand),
+}
+
+impl From<ShardCommand> for Command {
+    fn from(command: ShardCommand) -> Self {
+        Self::Shard(command)
+    }
+}
+
+/// What the machine of a shard is told.
+#[derive(Debug)]
+pub enum ShardCommand {
     /// Carry this upgrade out.
     Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Box<UpgradeRecord> },
     /// Serve the image of an upgrade that another shard carries out.
@@ -45,10 +66,22 @@ pub enum Report {
     NotStarted(UpgradeId, StartError),
     /// What was asked of a device has ended.
     Operated { id: Uuid, endpoint: Endpoint, result: Box<Result<OperationOutput, OperationError>> },
+    /// Registrations that were asked for; those that have ended are missing.
+    Saved(Vec<Saved>),
+    /// A registration was not taken up.
+    NotRestored(Endpoint),
     /// Somebody claimed the identity of this device and had another key.
     KeyRejected { endpoint: String, remote: SocketAddr },
     /// Somebody claimed an identity that no device has.
     IdentityUnknown(Stranger),
+}
+
+/// A registration as it is now.
+#[derive(Clone, Debug)]
+pub struct Saved {
+    pub endpoint: Endpoint,
+    pub snapshot: RegistrationSnapshot,
+    pub session: Option<SessionBytes>,
 }
 
 /// What is read from a device when it registers.
@@ -70,7 +103,9 @@ impl Report {
             Self::Event(Event::Upgrade { event, .. }) => matches!(event, UpgradeEvent::Progress { .. }),
             Self::Event(Event::Registered { .. } | Event::Deregistered { .. })
             | Self::NotStarted(..)
-            | Self::Operated { .. } => false,
+            | Self::Operated { .. }
+            | Self::Saved(_)
+            | Self::NotRestored(_) => false,
             Self::Event(_) | Self::Described { .. } | Self::KeyRejected { .. } | Self::IdentityUnknown(_) => {
                 true
             }

@@ -17,29 +17,27 @@ mod queue;
 mod reporter;
 mod running;
 mod shard;
+mod starter;
+mod station;
 mod strangers;
 mod values;
 mod wanted;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use net::{BatchSocket, BindError, Clock, Commanded, DriveError, SocketKind, SocketOptions, Stack};
+use net::{BatchSocket, BindError, DriveError, SocketOptions};
 use tokio::sync::{mpsc, watch};
 
-use admission::Admissions;
 use dispatcher::Dispatcher;
-use messages::{Command, Report};
 use reporter::Reporter;
 use running::Timeouts;
-use shard::Shard;
+use starter::{Starter, Thread};
 
 use crate::app::{App, Order};
 use crate::config::{Config, Lwm2m};
 use crate::files::{Offers, Served};
-use crate::secrets::{NoRandomness, random};
-use crate::store::StoreError;
+use crate::secrets::NoRandomness;
+use crate::store::{Life, StoreError};
 
 /// Why the protocol side cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -60,9 +58,6 @@ pub enum SouthboundError {
 
 /// Events that wait for the dispatcher: a second of them at the highest rate that a shard can make.
 const EVENTS: usize = 65_536;
-/// Commands that wait for a shard; a command is one step of an upgrade or a device that was removed.
-const COMMANDS: usize = 16_384;
-
 /// Bound sockets that wait for their shards.
 #[derive(Debug)]
 pub struct Southbound {
@@ -96,7 +91,7 @@ impl Southbound {
         &self.coap
     }
 
-    /// Starts the shards and goes on with the upgrades that have not ended.
+    /// Starts the shards and goes on with the registrations, operations and upgrades of earlier lives.
     ///
     /// # Errors
     /// These cannot be read, or a thread does not start.
@@ -106,69 +101,26 @@ impl Southbound {
         orders: mpsc::Receiver<Order>,
         config: &Config,
         (offers, served): (Offers, mpsc::Receiver<Served>),
+        life: Life,
     ) -> Result<Running, SouthboundError> {
         let (reporter, reports) = Reporter::new(EVENTS);
         let timeouts = Timeouts::from(&config.upgrade);
-        let shards = config.lwm2m.shards.get();
-        let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), shards, timeouts, offers).await?;
-        let (stop, stopped) = watch::channel(false);
-        let kinds: Vec<SocketKind> = std::iter::repeat_n(SocketKind::Secured, self.coaps.len())
-            .chain(std::iter::repeat_n(SocketKind::Open, self.coap.len()))
-            .collect();
-        let starter = Starter { app: &app, kinds, reporter, stopped, clock: Clock::start() };
-        let mut threads = Vec::with_capacity(index(shards));
-        for ((number, sockets), commands) in (0..).zip(self.sockets).zip(resumed) {
-            let (sender, thread) = starter.start(number, sockets, commands)?;
+        let count = config.lwm2m.shards.get();
+        let loaded = Dispatcher::load(app.clone(), count, timeouts, offers, life).await?;
+        let (mut dispatcher, commands) = loaded;
+        let (stop, stopping) = watch::channel(false);
+        let (stop_shards, stopped) = watch::channel(false);
+        let starter = Starter::new(&app, (&self.coaps, &self.coap), reporter, stopped)?;
+        let mut threads = Vec::with_capacity(index(count));
+        for ((number, sockets), station) in (0..).zip(self.sockets).zip(starter.build(commands)?) {
+            let (sender, thread) = starter.start(number, station, sockets)?;
             dispatcher.attach(sender);
             threads.push(thread);
         }
         // Dropped, so that the reports end with the last shard.
         drop(starter);
-        let dispatcher = tokio::spawn(dispatcher.run(reports, orders, served));
+        let dispatcher = tokio::spawn(dispatcher.run(reports, orders, served, (stopping, stop_shards)));
         Ok(Running { stop, threads, dispatcher })
-    }
-}
-
-type Thread = JoinHandle<Result<Stack<Shard>, DriveError>>;
-
-struct Starter<'a> {
-    app: &'a App,
-    kinds: Vec<SocketKind>,
-    reporter: Reporter,
-    stopped: watch::Receiver<bool>,
-    clock: Clock,
-}
-
-impl Starter<'_> {
-    fn start(
-        &self,
-        number: u8,
-        sockets: Vec<BatchSocket>,
-        commands: Vec<Command>,
-    ) -> Result<(mpsc::Sender<Command>, Thread), SouthboundError> {
-        let admissions = Arc::new(Admissions::new(self.app.directory(), self.reporter.of(number)));
-        let server = lwm2m::server::Config {
-            public_uris: self.app.pull_bases(),
-            shard: number,
-            ..lwm2m::server::Config::default()
-        };
-        let shard = Shard::new(lwm2m::server::Server::new(server, admissions.clone(), random()?));
-        let mut stack = Stack::new(shard, self.kinds.clone(), dtls::Config::default(), admissions, random()?);
-        // Before the first datagram, so that a device that comes at once finds its upgrade.
-        for command in commands {
-            stack.handle_command(command, self.clock.now());
-        }
-        let (sender, received) = mpsc::channel(COMMANDS);
-        let mut reporter = self.reporter.of(number);
-        let mut stopped = self.stopped.clone();
-        let stop = async move {
-            // An error means that whoever stops the shards is gone.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        let name = format!("shard-{number}");
-        let report = move |report: Report| reporter.report(report);
-        let thread = net::spawn(&name, stack, sockets, self.clock, received, report, stop)?;
-        Ok((sender, thread))
     }
 }
 

@@ -1,75 +1,102 @@
-//! Which devices are there, in memory, and written behind.
+//! Which devices are there, in memory, and what is new about them, for the next write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use lwm2m::server::Registration;
+use lwm2m::server::{Endpoint, Registration};
 use machine::Link;
 
 use super::messages::Fact;
 use crate::clock::Moment;
-use crate::store::devices::DeviceState;
+use crate::store::devices::DeviceChange;
 
-/// What is known of devices that were heard of since the start; bounded by the devices that were added.
+/// The devices that are registered, and what the store does not know yet. Bounded by the devices that were
+/// added.
 #[derive(Debug, Default)]
 pub struct Presence {
-    devices: HashMap<String, Present>,
-    /// Devices whose state is newer than the stored one.
-    changed: BTreeSet<String>,
+    devices: HashMap<Endpoint, Present>,
+    /// What is new, by device id.
+    changes: BTreeMap<String, DeviceChange>,
+    /// Devices whose registrations are newer than the stored ones.
+    unsaved: BTreeSet<Endpoint>,
+    /// Devices that were heard and are as they were.
+    heard: BTreeSet<Endpoint>,
 }
 
+/// A device that is registered. A million of them must fit into memory: mind the size.
 #[derive(Debug)]
 struct Present {
-    device_id: String,
-    state: DeviceState,
     /// The shard that has its registration.
-    shard: Option<u8>,
+    shard: u8,
     /// Whether it listens, as far as is known.
     listens: bool,
 }
 
 impl Presence {
+    /// A registration was taken up after a restart, at this shard.
+    pub fn restored(&mut self, endpoint: Endpoint, shard: u8, listens: bool) {
+        self.devices.insert(endpoint, Present { shard, listens });
+    }
+
     /// A device registered. Gives the shard that had it before, if that was another one.
     pub fn registered(
         &mut self,
-        device_id: String,
-        endpoint: &str,
+        device_id: &str,
+        endpoint: &Endpoint,
         shard: u8,
         registration: &Registration,
         now: Moment,
     ) -> Option<u8> {
-        let before = self.devices.get(endpoint).and_then(|present| present.shard);
-        let present = self.present(device_id, endpoint);
-        present.state.registered_at = Some(now.0);
-        present.shard = Some(shard);
-        present.listens = true;
-        describe(&mut present.state, registration, now);
-        before.filter(|before| *before != shard)
+        let change = DeviceChange { registered_at: Some(now.0), ..described(registration, now) };
+        self.change(device_id, change);
+        self.unsaved.insert(endpoint.clone());
+        let before = self.devices.insert(endpoint.clone(), Present { shard, listens: true });
+        before.map(|before| before.shard).filter(|before| *before != shard)
     }
 
-    /// A registration was renewed, at the shard that has it.
-    pub fn updated(&mut self, endpoint: &str, registration: Option<&Registration>, now: Moment) {
-        if let Some(present) = self.devices.get_mut(endpoint) {
-            present.state.last_seen_at = now.0;
-            present.listens = true;
-            if let Some(registration) = registration {
-                describe(&mut present.state, registration, now);
+    /// A registration was renewed.
+    pub fn updated(
+        &mut self,
+        device_id: &str,
+        endpoint: &Endpoint,
+        registration: Option<&Registration>,
+        now: Moment,
+    ) {
+        let Some(present) = self.devices.get_mut(endpoint) else { return };
+        present.listens = true;
+        match registration {
+            Some(registration) => {
+                self.unsaved.insert(endpoint.clone());
+                self.change(device_id, described(registration, now));
             }
-            self.changed.insert(endpoint.to_owned());
+            None => {
+                self.heard.insert(endpoint.clone());
+                if let Some(change) = self.changes.get_mut(device_id) {
+                    change.last_seen_at = Some(now.0);
+                }
+            }
+        }
+    }
+
+    /// The registration of a device is newer than what is stored.
+    pub fn is_newer(&mut self, endpoint: &Endpoint) {
+        if self.devices.contains_key(endpoint) {
+            self.unsaved.insert(endpoint.clone());
         }
     }
 
     /// A registration ended at this shard. False if the device is at another one.
-    pub fn gone(&mut self, endpoint: &str, shard: u8) -> bool {
-        let Some(present) = self.devices.get_mut(endpoint).filter(|present| present.shard == Some(shard))
-        else {
+    pub fn gone(&mut self, device_id: Option<&str>, endpoint: &Endpoint, shard: u8) -> bool {
+        if self.shard(endpoint) != Some(shard) {
             return false;
-        };
-        present.shard = None;
-        present.listens = false;
-        present.state.registered = false;
-        self.changed.insert(endpoint.to_owned());
+        }
+        self.devices.remove(endpoint);
+        self.unsaved.remove(endpoint);
+        self.heard.remove(endpoint);
+        if let Some(device_id) = device_id {
+            self.change(device_id, DeviceChange { registered: Some(false), ..DeviceChange::default() });
+        }
         true
     }
 
@@ -78,80 +105,104 @@ impl Presence {
         self.devices.get(endpoint).is_some_and(|present| present.listens)
     }
 
-    /// The device said what it is.
-    pub fn described(&mut self, endpoint: &str, fact: Fact, text: String) {
+    /// A device in queue mode listens, or does not any more.
+    pub fn set_listens(&mut self, endpoint: &str, listens: bool) {
         if let Some(present) = self.devices.get_mut(endpoint) {
-            let place = match fact {
-                Fact::Manufacturer => &mut present.state.manufacturer,
-                Fact::Model => &mut present.state.model,
-                Fact::FirmwareVersion => &mut present.state.firmware_version,
-            };
-            if place.as_ref() != Some(&text) {
-                *place = Some(text);
-                self.changed.insert(endpoint.to_owned());
-            }
+            present.listens = listens;
         }
     }
 
+    /// The device said what it is.
+    pub fn described(&mut self, device_id: &str, fact: Fact, text: String) {
+        let mut change = DeviceChange::default();
+        *match fact {
+            Fact::Manufacturer => &mut change.manufacturer,
+            Fact::Model => &mut change.model,
+            Fact::FirmwareVersion => &mut change.firmware_version,
+        } = Some(text);
+        self.change(device_id, change);
+    }
+
     /// Something odd about a device that it may not have done itself, for its page.
-    pub fn warned(&mut self, device_id: String, endpoint: &str, warning: String) {
-        self.present(device_id, endpoint).state.warning = Some(warning);
+    pub fn warned(&mut self, device_id: &str, warning: String) {
+        self.change(device_id, DeviceChange { warning: Some(warning), ..DeviceChange::default() });
+    }
+
+    /// What the device has, in link-format.
+    pub fn has_objects(&mut self, device_id: &str, objects: String) {
+        self.change(device_id, DeviceChange { objects: Some(objects), ..DeviceChange::default() });
+    }
+
+    /// When the device was last heard of.
+    pub fn seen(&mut self, device_id: &str, at: Moment) {
+        self.change(device_id, DeviceChange { last_seen_at: Some(at.0), ..DeviceChange::default() });
     }
 
     /// A device was removed. Gives the shard that has it.
     pub fn removed(&mut self, endpoint: &str) -> Option<u8> {
-        self.changed.remove(endpoint);
-        self.devices.remove(endpoint).and_then(|present| present.shard)
+        self.unsaved.remove(endpoint);
+        self.heard.remove(endpoint);
+        self.devices.remove(endpoint).map(|present| present.shard)
     }
 
     /// The shard that has this device's registration.
     pub fn shard(&self, endpoint: &str) -> Option<u8> {
-        self.devices.get(endpoint).and_then(|present| present.shard)
+        self.devices.get(endpoint).map(|present| present.shard)
     }
 
     /// What is newer than the store, to be stored now.
-    pub fn take_changed(&mut self) -> Vec<(String, DeviceState)> {
-        let changed = std::mem::take(&mut self.changed);
-        let states: BTreeMap<&String, &DeviceState> = changed
-            .iter()
-            .filter_map(|endpoint| self.devices.get(endpoint))
-            .map(|present| (&present.device_id, &present.state))
-            .collect();
-        states.into_iter().map(|(id, state)| (id.clone(), state.clone())).collect()
+    pub fn take_changes(&mut self) -> Vec<(String, DeviceChange)> {
+        std::mem::take(&mut self.changes).into_iter().collect()
     }
 
-    fn present(&mut self, device_id: String, endpoint: &str) -> &mut Present {
-        self.changed.insert(endpoint.to_owned());
-        let present = self.devices.entry(endpoint.to_owned()).or_insert_with(|| Present {
-            device_id: String::new(),
-            state: DeviceState::default(),
-            shard: None,
-            listens: false,
-        });
-        present.device_id = device_id;
-        present
+    /// Also those that were only heard are to be saved.
+    pub fn save_heard(&mut self) {
+        self.unsaved.append(&mut self.heard);
+    }
+
+    /// The devices whose registrations are to be saved, with their shards.
+    pub fn take_unsaved(&mut self) -> Vec<(Endpoint, u8)> {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        unsaved
+            .into_iter()
+            .filter_map(|endpoint| self.shard(&endpoint).map(|shard| (endpoint, shard)))
+            .collect()
+    }
+
+    fn change(&mut self, device_id: &str, change: DeviceChange) {
+        match self.changes.get_mut(device_id) {
+            Some(known) => known.merge(change),
+            None => {
+                self.changes.insert(device_id.to_owned(), change);
+            }
+        }
     }
 }
 
-fn describe(state: &mut DeviceState, registration: &Registration, now: Moment) {
-    state.registered = true;
-    state.last_seen_at = now.0;
-    state.secured = registration.identity.is_some();
-    state.address = address(registration);
-    state.lwm2m_version = registration.version.to_string();
-    state.lifetime_seconds = match registration.lifetime {
-        Duration::MAX => 0,
-        lifetime => i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
-    };
+fn described(registration: &Registration, now: Moment) -> DeviceChange {
     let texts: Vec<String> = registration.oddities.iter().map(ToString::to_string).collect();
-    state.warning = Some(texts.join("; ")).filter(|text| !text.is_empty());
+    DeviceChange {
+        registered: Some(true),
+        address: address(registration),
+        secured: Some(registration.identity.is_some()),
+        lwm2m_version: Some(registration.version.to_string()),
+        lifetime_seconds: Some(match registration.lifetime {
+            Duration::MAX => 0,
+            lifetime => i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX),
+        }),
+        last_seen_at: Some(now.0),
+        warning: Some(texts.join("\n")),
+        binding: Some(registration.binding.clone()),
+        queue_mode: Some(registration.queue_mode),
+        ..DeviceChange::default()
+    }
 }
 
 /// Such as `coaps://192.0.2.7:40001`.
-fn address(registration: &Registration) -> String {
+fn address(registration: &Registration) -> Option<String> {
     let (scheme, remote): (&str, Option<SocketAddr>) = match registration.link {
         Some(Link::Open(path)) => ("coap", Some(path.remote)),
         _ => ("coaps", registration.remote),
     };
-    remote.map(|remote| format!("{scheme}://{remote}")).unwrap_or_default()
+    remote.map(|remote| format!("{scheme}://{remote}"))
 }

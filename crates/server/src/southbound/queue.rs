@@ -123,7 +123,6 @@ impl Queues {
     }
 
     /// The device does not listen now.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no shard tells yet that a device sleeps"))]
     pub fn sleeps(&mut self, endpoint: &Endpoint) {
         if let Some(queue) = self.devices.get_mut(endpoint) {
             queue.listens = false;

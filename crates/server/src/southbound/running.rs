@@ -6,7 +6,7 @@ use std::time::Duration;
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
 use lwm2m::server::upgrade::{Facts, Package, Timing, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord};
 
-use super::messages::Command;
+use super::messages::{Command, ShardCommand};
 use crate::app::{Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
@@ -130,7 +130,7 @@ impl Upgrades {
             self.offers.publish(&run.record.token, key, run.plan.package.bytes.clone(), &sha256);
         }
         // The image first: the device may fetch it on a session that another shard has.
-        let mut told = self.elsewhere(key, |run| Command::Publish {
+        let mut told = self.elsewhere(key, |run| ShardCommand::Publish {
             token: run.record.token.clone(),
             identity: run.identity.clone(),
             bytes: run.plan.package.bytes.clone(),
@@ -140,11 +140,14 @@ impl Upgrades {
     }
 
     /// A command about the image for all shards but the one that carries the upgrade out.
-    fn elsewhere(&self, key: UpgradeKey, command: impl Fn(&Run) -> Command) -> Vec<Told> {
+    fn elsewhere(&self, key: UpgradeKey, command: impl Fn(&Run) -> ShardCommand) -> Vec<Told> {
         let Some(run) = self.running.get(&key).filter(|run| may_pull(run)) else {
             return Vec::new();
         };
-        (0..self.shards).filter(|shard| *shard != run.shard).map(|shard| (shard, command(run))).collect()
+        (0..self.shards)
+            .filter(|shard| *shard != run.shard)
+            .map(|shard| (shard, command(run).into()))
+            .collect()
     }
 
     /// Ends an upgrade that cannot go on because its image is gone.
@@ -172,13 +175,13 @@ impl Upgrades {
 
     fn start_command(&self, key: UpgradeKey) -> Option<Told> {
         let run = self.running.get(&key)?;
-        let command = Command::Start {
+        let command = ShardCommand::Start {
             id: upgrade_id(key),
             endpoint: run.endpoint.clone(),
             plan: Box::new(run.plan.clone()),
             record: Box::new(run.record.clone()),
         };
-        Some((run.shard, command))
+        Some((run.shard, command.into()))
     }
 
     /// The device of an upgrade is at this shard now. If the upgrade was elsewhere, gives the commands that
@@ -189,11 +192,11 @@ impl Upgrades {
             return Vec::new();
         };
         let before = std::mem::replace(&mut run.shard, shard);
-        let mut told = vec![(before, Command::Release(endpoint.to_owned()))];
+        let mut told = vec![(before, ShardCommand::Release(endpoint.to_owned()).into())];
         if may_pull(run) {
             let (token, identity) = (run.record.token.clone(), run.identity.clone());
             let bytes = run.plan.package.bytes.clone();
-            told.push((before, Command::Publish { token, identity, bytes }));
+            told.push((before, ShardCommand::Publish { token, identity, bytes }.into()));
         }
         told.extend(self.start_command(key));
         told
@@ -307,7 +310,7 @@ impl Upgrades {
         if let Some(run) = self.running.get(&key) {
             self.offers.withdraw(&run.record.token);
         }
-        let withdrawn = self.elsewhere(key, |run| Command::Withdraw(run.record.token.clone()));
+        let withdrawn = self.elsewhere(key, |run| ShardCommand::Withdraw(run.record.token.clone()));
         let Some(run) = self.running.get_mut(&key) else { return withdrawn };
         if let Some(facts) = facts {
             let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);

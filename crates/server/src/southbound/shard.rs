@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use lwm2m::server::{Event, Operation, OperationId, OperationOutput, Server};
+use lwm2m::server::{
+    Event, Operation, OperationId, OperationOutput, RegistrationSnapshot, RestoreError, Server,
+};
 use machine::{Instant, Link, Machine, SessionCommand, SessionEvent, SessionMachine};
 use net::Commanded;
 use uuid::Uuid;
 
-use super::messages::{Command, FACTS, Fact, Report};
+use super::messages::{FACTS, Fact, Report, ShardCommand};
 
 /// The LwM2M server of one shard, which also reads what every device is.
 #[derive(Debug)]
@@ -39,6 +41,17 @@ impl Shard {
             closing: VecDeque::new(),
             now: Instant::ZERO,
         }
+    }
+
+    /// A registration as it is now.
+    pub fn snapshot(&self, endpoint: &str, now: Instant) -> Option<RegistrationSnapshot> {
+        self.server.snapshot(endpoint, now)
+    }
+
+    /// Takes a registration up again.
+    pub fn restore(&mut self, snapshot: RegistrationSnapshot, now: Instant) -> Result<(), RestoreError> {
+        self.now = now;
+        self.server.restore(snapshot, now)
     }
 
     /// Turns events of the server into reports.
@@ -114,30 +127,30 @@ impl SessionMachine for Shard {
 }
 
 impl Commanded for Shard {
-    type Command = Command;
+    type Command = ShardCommand;
 
-    fn handle_command(&mut self, command: Command, now: Instant) {
+    fn handle_command(&mut self, command: ShardCommand, now: Instant) {
         self.now = now;
         match command {
-            Command::Start { id, endpoint, plan, record } => {
+            ShardCommand::Start { id, endpoint, plan, record } => {
                 if let Err(error) = self.server.start_upgrade(id, &endpoint, *plan, Some(*record), now) {
                     self.reports.push_back(Report::NotStarted(id, error));
                 }
             }
-            Command::Publish { token, identity, bytes } => {
+            ShardCommand::Publish { token, identity, bytes } => {
                 self.server.publish_image(&token, identity.as_deref(), bytes);
             }
-            Command::Withdraw(token) => self.server.withdraw_image(&token),
-            Command::IntentDurable(id) => self.server.intent_durable(id, now),
-            Command::Cancel(id) => self.server.cancel_upgrade(id, now),
-            Command::Release(endpoint) => self.server.release(&endpoint, now),
-            Command::Remove(endpoint) => {
+            ShardCommand::Withdraw(token) => self.server.withdraw_image(&token),
+            ShardCommand::IntentDurable(id) => self.server.intent_durable(id, now),
+            ShardCommand::Cancel(id) => self.server.cancel_upgrade(id, now),
+            ShardCommand::Release(endpoint) => self.server.release(&endpoint, now),
+            ShardCommand::Remove(endpoint) => {
                 let link = self.server.registration(&endpoint).and_then(|registration| registration.link);
                 self.closing.extend(link.filter(|link| link.is_secured()));
                 self.server.release(&endpoint, now);
             }
-            Command::Served { id, offset, length } => self.server.image_served(id, offset, length, now),
-            Command::Operate { id, endpoint, operation } => {
+            ShardCommand::Served { id, offset, length } => self.server.image_served(id, offset, length, now),
+            ShardCommand::Operate { id, endpoint, operation } => {
                 let asked = self.server.operate(&endpoint, *operation, now);
                 self.asked.insert(asked, Asked::Operation(id));
             }

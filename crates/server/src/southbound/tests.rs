@@ -10,13 +10,15 @@ use machine::{Link, SessionId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
-use super::messages::{Command, Fact, Report};
+use super::messages::{Command, Fact, Report, ShardCommand};
 use super::running::{Timeouts, upgrade_id};
 use super::*;
 use crate::app::tests::{device, image, start, text, upload, wanted};
 use crate::config::Sources;
 use crate::store::Store;
 use crate::store::upgrades::{Upgrade, UpgradeKey};
+
+mod registrations;
 
 const ENDPOINT: &str = "urn:imei:1";
 const ID: &str = "d:urn:imei:1:1";
@@ -31,6 +33,7 @@ struct Rig {
     /// What the shards were told before they started.
     resumed: Vec<Vec<Command>>,
     dispatcher: tokio::task::JoinHandle<()>,
+    stop: watch::Sender<bool>,
     /// Removed with the test.
     _folder: Option<TempDir>,
 }
@@ -47,16 +50,19 @@ impl Rig {
         let (app, orders, store) = start(folder).await;
         let timeouts = Timeouts::from(&Config::read(&Sources::default()).unwrap().upgrade);
         let (offers, served) = crate::files::Offers::new();
-        let (mut dispatcher, resumed) = Dispatcher::load(app.clone(), 2, timeouts, offers).await.unwrap();
+        let life = crate::store::Life::begin(&store, folder).await.unwrap();
+        let (mut dispatcher, resumed) =
+            Dispatcher::load(app.clone(), 2, timeouts, offers, life).await.unwrap();
         let (reports, received) = mpsc::channel(64);
+        let ((stop, stopping), (stop_shards, _)) = (watch::channel(false), watch::channel(false));
         let mut shards = Vec::new();
         for _ in 0..2 {
             let (shard, commands) = mpsc::channel(64);
             dispatcher.attach(shard);
             shards.push(commands);
         }
-        let dispatcher = tokio::spawn(dispatcher.run(received, orders, served));
-        Self { app, store, reports, shards, resumed, dispatcher, _folder: None }
+        let dispatcher = tokio::spawn(dispatcher.run(received, orders, served, (stopping, stop_shards)));
+        Self { app, store, reports, shards, resumed, dispatcher, stop, _folder: None }
     }
 
     /// Starts an upgrade and gives it with the shard where it waits and its record.
@@ -65,16 +71,23 @@ impl Rig {
         let package = upload(&self.app, text("May"), &image("GM01Q", "2.0", b"code")).await.unwrap().id;
         let upgrade = self.app.start_upgrade(wanted(ENDPOINT, &package)).await.unwrap();
         let home = u8::try_from(upgrade.key.0 % 2).unwrap();
-        let Command::Publish { identity, .. } = self.told(1 - home).await else {
+        let ShardCommand::Publish { identity, .. } = self.told(1 - home).await else {
             panic!("the other shard serves the image too")
         };
         assert_eq!(identity.as_deref(), Some(b"identity".as_slice()));
-        let Command::Start { record, .. } = self.told(home).await else { panic!("it starts where it waits") };
+        let ShardCommand::Start { record, .. } = self.told(home).await else {
+            panic!("it starts where it waits")
+        };
         (upgrade, home, *record)
     }
 
-    async fn told(&mut self, shard: u8) -> Command {
-        self.shards[usize::from(shard)].recv().await.unwrap()
+    /// What this shard is told next, apart from what is saved.
+    async fn told(&mut self, shard: u8) -> ShardCommand {
+        loop {
+            if let Command::Shard(command) = self.shards[usize::from(shard)].recv().await.unwrap() {
+                return command;
+            }
+        }
     }
 
     async fn report(&self, shard: u8, key: UpgradeKey, event: UpgradeEvent) {
@@ -126,6 +139,7 @@ impl Rig {
 
     /// Stops as the server does, and gives what the shards were told last.
     async fn stop(self) -> Vec<Command> {
+        self.stop.send_replace(true);
         drop(self.reports);
         self.dispatcher.await.unwrap();
         self.store.close().await;
@@ -149,7 +163,7 @@ async fn an_order_to_install_goes_out_only_after_its_intent_is_durable() {
     let (upgrade, home, record) = rig.upgrade().await;
     let intent = UpgradeRecord { executes: 1, ..at(&record, Stage::Executing) };
     rig.report(home, upgrade.key, UpgradeEvent::IntentWanted { record: intent.clone() }).await;
-    assert!(matches!(rig.told(home).await, Command::IntentDurable(id) if id == upgrade_id(upgrade.key)));
+    assert!(matches!(rig.told(home).await, ShardCommand::IntentDurable(id) if id == upgrade_id(upgrade.key)));
     let stored = rig.stored().await.progress.record.unwrap();
     assert_eq!(String::from_utf8(stored).unwrap().parse(), Ok(intent));
 }
@@ -179,9 +193,11 @@ async fn f20_a_store_that_refuses_holds_the_order_back_until_it_takes_changes_ag
     while model().await.is_none() {
         tokio::task::yield_now().await;
     }
-    assert!(rig.shards[usize::from(home)].try_recv().is_err(), "nothing is announced that is not stored");
+    while let Ok(told) = rig.shards[usize::from(home)].try_recv() {
+        assert!(matches!(told, Command::Save(_)), "nothing is announced that is not stored: {told:?}");
+    }
     execute(&rig.store, "DROP TRIGGER refuse").await;
-    assert!(matches!(rig.told(home).await, Command::IntentDurable(_)));
+    assert!(matches!(rig.told(home).await, ShardCommand::IntentDurable(_)));
 }
 
 async fn execute(store: &Store, text: &'static str) {
@@ -204,9 +220,9 @@ async fn a_device_that_turns_up_at_another_shard_takes_its_upgrade_along() {
     rig.report(home, upgrade.key, UpgradeEvent::Stage { stage: Stage::Downloading, record: offered.clone() })
         .await;
     rig.register(other).await;
-    assert!(matches!(rig.told(home).await, Command::Release(endpoint) if endpoint == ENDPOINT));
-    assert!(matches!(rig.told(home).await, Command::Publish { token, .. } if token == record.token));
-    assert!(matches!(rig.told(other).await, Command::Start { record, .. } if *record == offered));
+    assert!(matches!(rig.told(home).await, ShardCommand::Release(endpoint) if endpoint == ENDPOINT));
+    assert!(matches!(rig.told(home).await, ShardCommand::Publish { token, .. } if token == record.token));
+    assert!(matches!(rig.told(other).await, ShardCommand::Start { record, .. } if *record == offered));
     // What the old shard still says is old.
     rig.report(home, upgrade.key, UpgradeEvent::Stage { stage: Stage::Waiting, record: record.clone() })
         .await;
@@ -232,7 +248,7 @@ async fn an_upgrade_that_ends_is_stored_with_its_facts_and_its_image_is_taken_ba
     };
     let outcome = Outcome::Succeeded(Proof::VersionAndResult);
     rig.report(home, upgrade.key, UpgradeEvent::Finished { outcome, facts }).await;
-    assert!(matches!(rig.told(1 - home).await, Command::Withdraw(token) if token == record.token));
+    assert!(matches!(rig.told(1 - home).await, ShardCommand::Withdraw(token) if token == record.token));
     let stored = rig.until(|upgrade| upgrade.end.is_some()).await;
     let end = stored.end.unwrap();
     assert_eq!((&*end.outcome, end.cause), ("succeeded", None));
@@ -260,15 +276,20 @@ async fn f17_an_interrupted_upgrade_goes_on_from_its_record() {
 
     let rig = Rig::open(folder.path()).await;
     let resumed = &rig.resumed[usize::from(home)];
-    let [Command::Start { id, endpoint, plan, record: resumed_from }, Command::Cancel(canceled)] =
-        &resumed[..]
+    let [
+        Command::Shard(ShardCommand::Start { id, endpoint, plan, record: resumed_from }),
+        Command::Shard(ShardCommand::Cancel(canceled)),
+    ] = &resumed[..]
     else {
         panic!("it starts with its wish to be canceled: {resumed:?}")
     };
     assert_eq!((*id, &**endpoint, &**resumed_from), (upgrade_id(upgrade.key), ENDPOINT, &executing));
     assert_eq!(canceled, id);
     assert_eq!(plan.package.version.as_deref(), Some("2.0"));
-    assert!(matches!(&rig.resumed[usize::from(1 - home)][..], [Command::Publish { .. }]));
+    assert!(matches!(
+        &rig.resumed[usize::from(1 - home)][..],
+        [Command::Shard(ShardCommand::Publish { .. })]
+    ));
 }
 
 #[tokio::test]
@@ -321,8 +342,8 @@ async fn a_removed_device_is_released_and_a_wrong_key_or_name_is_shown() {
         tokio::task::yield_now().await;
     }
     rig.app.remove_device(ENDPOINT).await.unwrap();
-    assert!(matches!(rig.told(1).await, Command::Remove(endpoint) if endpoint == ENDPOINT));
+    assert!(matches!(rig.told(1).await, ShardCommand::Remove(endpoint) if endpoint == ENDPOINT));
     // A registration that was on its way when the device was removed does not stay.
     rig.register(0).await;
-    assert!(matches!(rig.told(0).await, Command::Remove(_)));
+    assert!(matches!(rig.told(0).await, ShardCommand::Remove(_)));
 }

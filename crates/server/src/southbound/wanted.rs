@@ -17,6 +17,13 @@ impl Wanted {
         self.devices.entry(endpoint).or_default().insert(paths, false);
     }
 
+    /// The device reported these paths when the server ended. Nothing if they are not wanted.
+    pub fn restored(&mut self, endpoint: &Endpoint, paths: String) {
+        if let Some(confirmed) = self.devices.get_mut(endpoint).and_then(|wanted| wanted.get_mut(&paths)) {
+            *confirmed = true;
+        }
+    }
+
     /// The device reports these paths from now on.
     pub fn confirmed(&mut self, endpoint: &Endpoint, paths: String) {
         self.devices.entry(endpoint.clone()).or_default().insert(paths, true);

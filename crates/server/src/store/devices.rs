@@ -34,14 +34,20 @@ pub struct DeviceState {
     pub firmware_version: Option<String>,
     pub registered_at: Option<i64>,
     pub last_seen_at: i64,
+    /// One in a line.
     pub warning: Option<String>,
+    pub binding: Option<String>,
+    pub queue_mode: bool,
+    /// In link-format.
+    pub objects: Option<String>,
 }
 
 const SELECT: &str = "SELECT devices.id, devices.domain, devices.endpoint, devices.name, devices.security, \
     devices.created_at, device_states.registered, device_states.address, device_states.secured, \
     device_states.lwm2m_version, device_states.lifetime_seconds, device_states.manufacturer, \
     device_states.model, device_states.firmware_version, device_states.registered_at, \
-    device_states.last_seen_at, device_states.warning, credentials.identity, credentials.key_prefix \
+    device_states.last_seen_at, device_states.warning, device_states.binding, device_states.queue_mode, \
+    device_states.objects, credentials.identity, credentials.key_prefix \
     FROM devices LEFT JOIN device_states ON device_states.device_id = devices.id \
     LEFT JOIN credentials ON credentials.device_id = devices.id AND credentials.kind = 'psk' \
     AND credentials.version = 1";
@@ -123,62 +129,149 @@ pub async fn take_upgrade_number(connection: &mut AnyConnection, id: &str) -> sq
     row.try_get(0)
 }
 
-/// Rows of one statement; 12 values each stays far below the limits of both engines.
+/// What is new about a device; what is absent stays as it is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DeviceChange {
+    pub registered: Option<bool>,
+    pub address: Option<String>,
+    pub secured: Option<bool>,
+    pub lwm2m_version: Option<String>,
+    pub lifetime_seconds: Option<i64>,
+    pub manufacturer: Option<String>,
+    pub model: Option<String>,
+    pub firmware_version: Option<String>,
+    pub registered_at: Option<i64>,
+    pub last_seen_at: Option<i64>,
+    /// Empty for none.
+    pub warning: Option<String>,
+    pub binding: Option<String>,
+    pub queue_mode: Option<bool>,
+    /// In link-format.
+    pub objects: Option<String>,
+}
+
+impl DeviceChange {
+    /// This, then `newer`.
+    pub fn merge(&mut self, newer: Self) {
+        fn put<T>(place: &mut Option<T>, newer: Option<T>) {
+            if newer.is_some() {
+                *place = newer;
+            }
+        }
+        put(&mut self.registered, newer.registered);
+        put(&mut self.address, newer.address);
+        put(&mut self.secured, newer.secured);
+        put(&mut self.lwm2m_version, newer.lwm2m_version);
+        put(&mut self.lifetime_seconds, newer.lifetime_seconds);
+        put(&mut self.manufacturer, newer.manufacturer);
+        put(&mut self.model, newer.model);
+        put(&mut self.firmware_version, newer.firmware_version);
+        put(&mut self.registered_at, newer.registered_at);
+        put(&mut self.last_seen_at, newer.last_seen_at);
+        put(&mut self.warning, newer.warning);
+        put(&mut self.binding, newer.binding);
+        put(&mut self.queue_mode, newer.queue_mode);
+        put(&mut self.objects, newer.objects);
+    }
+}
+
+/// Rows of one statement; 15 values each stays below the limits of both engines.
 const ROWS: usize = 200;
 
-/// Writes what the protocol told of many devices; those that were removed meanwhile are left out. A device
-/// that was not heard itself (`last_seen_at` is 0) keeps what it said before.
-pub async fn write_states(
+/// Writes what is new about many devices; those that were removed meanwhile are left out.
+pub async fn write_changes(
     connection: &mut AnyConnection,
-    states: &[(String, DeviceState)],
+    changes: &[(String, DeviceChange)],
 ) -> sqlx::Result<()> {
-    for chunk in states.chunks(ROWS) {
-        let text = format!(
-            "INSERT INTO device_states (device_id, registered, address, secured, lwm2m_version, \
-             lifetime_seconds, manufacturer, model, firmware_version, registered_at, last_seen_at, warning) \
-             SELECT new.* FROM (VALUES {}) AS new \
-             WHERE EXISTS (SELECT 1 FROM devices WHERE devices.id = new.column1) \
-             ON CONFLICT (device_id) DO UPDATE SET registered = excluded.registered, \
-             address = CASE WHEN excluded.last_seen_at = 0 THEN device_states.address \
-             ELSE excluded.address END, \
-             secured = excluded.secured, \
-             lwm2m_version = CASE WHEN excluded.last_seen_at = 0 THEN device_states.lwm2m_version \
-             ELSE excluded.lwm2m_version END, \
-             lifetime_seconds = CASE WHEN excluded.last_seen_at = 0 THEN device_states.lifetime_seconds \
-             ELSE excluded.lifetime_seconds END, \
-             manufacturer = COALESCE(excluded.manufacturer, device_states.manufacturer), \
-             model = COALESCE(excluded.model, device_states.model), \
-             firmware_version = COALESCE(excluded.firmware_version, device_states.firmware_version), \
-             registered_at = COALESCE(excluded.registered_at, device_states.registered_at), \
-             last_seen_at = CASE WHEN excluded.last_seen_at = 0 THEN device_states.last_seen_at \
-             ELSE excluded.last_seen_at END, \
-             warning = excluded.warning",
-            places(chunk.len(), 12)
-        );
-        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
-        for (id, state) in chunk {
-            query = query
-                .bind(id)
-                .bind(i64::from(state.registered))
-                .bind(&state.address)
-                .bind(i64::from(state.secured))
-                .bind(&state.lwm2m_version)
-                .bind(state.lifetime_seconds)
-                .bind(&state.manufacturer)
-                .bind(&state.model)
-                .bind(&state.firmware_version)
-                .bind(state.registered_at)
-                .bind(state.last_seen_at)
-                .bind(&state.warning);
-        }
-        query.execute(&mut *connection).await?;
+    for chunk in changes.chunks(ROWS) {
+        insert_states(connection, chunk).await?;
+        update_states(connection, chunk).await?;
     }
     Ok(())
 }
 
-/// Nobody is registered before the first device registers again.
+async fn insert_states(
+    connection: &mut AnyConnection,
+    changes: &[(String, DeviceChange)],
+) -> sqlx::Result<()> {
+    let text = format!(
+        "INSERT INTO device_states (device_id, registered, address, secured, lwm2m_version, \
+         lifetime_seconds, last_seen_at) \
+         SELECT new.column1, 0, '', 0, '', 0, 0 FROM (VALUES {}) AS new \
+         WHERE EXISTS (SELECT 1 FROM devices WHERE devices.id = new.column1) \
+         ON CONFLICT (device_id) DO NOTHING",
+        places(changes.len(), 1)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
+    for (id, _) in changes {
+        query = query.bind(id);
+    }
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// The columns that a change may change, after the id of the device.
+const CHANGEABLE: [&str; 14] = [
+    "registered",
+    "address",
+    "secured",
+    "lwm2m_version",
+    "lifetime_seconds",
+    "manufacturer",
+    "model",
+    "firmware_version",
+    "registered_at",
+    "last_seen_at",
+    "warning",
+    "binding",
+    "queue_mode",
+    "objects",
+];
+
+async fn update_states(
+    connection: &mut AnyConnection,
+    changes: &[(String, DeviceChange)],
+) -> sqlx::Result<()> {
+    let set = |(index, column): (usize, &&str)| {
+        format!("{column} = COALESCE(new.column{}, device_states.{column})", index + 2)
+    };
+    let sets: Vec<String> = CHANGEABLE.iter().enumerate().map(set).collect();
+    let text = format!(
+        "UPDATE device_states SET {} FROM (VALUES {}) AS new WHERE device_states.device_id = new.column1",
+        sets.join(", "),
+        places(changes.len(), CHANGEABLE.len() + 1)
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
+    for (id, change) in changes {
+        query = query
+            .bind(id)
+            .bind(change.registered.map(i64::from))
+            .bind(&change.address)
+            .bind(change.secured.map(i64::from))
+            .bind(&change.lwm2m_version)
+            .bind(change.lifetime_seconds)
+            .bind(&change.manufacturer)
+            .bind(&change.model)
+            .bind(&change.firmware_version)
+            .bind(change.registered_at)
+            .bind(change.last_seen_at)
+            .bind(&change.warning)
+            .bind(&change.binding)
+            .bind(change.queue_mode.map(i64::from))
+            .bind(&change.objects);
+    }
+    query.execute(connection).await?;
+    Ok(())
+}
+
+/// Whoever's registration is not stored is not registered.
 pub async fn forget_registrations(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    sqlx::query("UPDATE device_states SET registered = 0 WHERE registered <> 0").execute(connection).await?;
+    sqlx::query(
+        "UPDATE device_states SET registered = 0 WHERE registered <> 0 AND NOT EXISTS \
+         (SELECT 1 FROM registrations WHERE registrations.device_id = device_states.device_id)",
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -209,6 +302,9 @@ fn state(row: &AnyRow) -> sqlx::Result<Option<DeviceState>> {
         firmware_version: row.try_get("firmware_version")?,
         registered_at: row.try_get("registered_at")?,
         last_seen_at: row.try_get("last_seen_at")?,
-        warning: row.try_get("warning")?,
+        warning: row.try_get::<Option<String>, _>("warning")?.filter(|warning| !warning.is_empty()),
+        binding: row.try_get("binding")?,
+        queue_mode: row.try_get::<Option<i64>, _>("queue_mode")?.is_some_and(|truth| truth != 0),
+        objects: row.try_get("objects")?,
     }))
 }

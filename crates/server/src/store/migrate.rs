@@ -7,8 +7,11 @@ use super::dialect::BEGIN;
 use crate::clock::Moment;
 
 /// The steps, oldest first; a step that was released is never changed.
-const STEPS: &[(i64, &str)] =
-    &[(1, include_str!("migrations/0001_first.sql")), (2, include_str!("migrations/0002_operations.sql"))];
+const STEPS: &[(i64, &str)] = &[
+    (1, include_str!("migrations/0001_first.sql")),
+    (2, include_str!("migrations/0002_operations.sql")),
+    (3, include_str!("migrations/0003_registrations.sql")),
+];
 
 /// Why the schema is not up to date.
 #[derive(Debug, thiserror::Error)]

@@ -10,11 +10,13 @@ pub mod devices;
 mod dialect;
 mod folder;
 mod images;
+mod lives;
 mod migrate;
 pub mod observations;
 pub mod operations;
 pub mod packages;
 pub mod properties;
+pub mod registrations;
 pub mod upgrade_events;
 pub mod upgrades;
 pub mod values;
@@ -30,6 +32,7 @@ use sqlx::{Any, AnyConnection, AnyPool};
 
 pub use folder::{DataFolder, FolderError};
 pub use images::{ImageError, ImageHash, Images, Incoming, Limits};
+pub use lives::{Life, LifeError};
 pub use migrate::MigrationError;
 use writer::Writer;
 

@@ -4,6 +4,7 @@ use sqlx::{AnyConnection, Row};
 
 const STOPPED_CLEANLY: &str = "stopped cleanly";
 const KEY_CHECK: &str = "key check";
+const LIFE: &str = "life";
 
 /// Whether the last server ended in order; true for a new database.
 pub async fn stopped_cleanly(connection: &mut AnyConnection) -> sqlx::Result<bool> {
@@ -23,6 +24,16 @@ pub async fn key_check(connection: &mut AnyConnection) -> sqlx::Result<Option<St
 /// Notes it.
 pub async fn set_key_check(connection: &mut AnyConnection, value: &str) -> sqlx::Result<()> {
     write(connection, KEY_CHECK, value).await
+}
+
+/// How often the server has started, and the mark of the last start.
+pub async fn life(connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
+    read(connection, LIFE).await
+}
+
+/// Notes it.
+pub async fn set_life(connection: &mut AnyConnection, value: &str) -> sqlx::Result<()> {
+    write(connection, LIFE, value).await
 }
 
 async fn read(connection: &mut AnyConnection, name: &str) -> sqlx::Result<Option<String>> {

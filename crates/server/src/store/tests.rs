@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::clock::Moment;
-use devices::{Device, DeviceState};
+use devices::{Device, DeviceChange, DeviceState};
 
 fn device(number: usize) -> Device {
     Device {
@@ -89,50 +89,84 @@ async fn states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_ag
     for number in 0..450 {
         add(&store, number).await.unwrap();
     }
-    let state = |model: Option<&str>, at| DeviceState {
-        registered: true,
+    let change = |model: Option<&str>, at| DeviceChange {
+        registered: Some(true),
         model: model.map(str::to_owned),
-        last_seen_at: at,
-        ..DeviceState::default()
+        last_seen_at: Some(at),
+        ..DeviceChange::default()
     };
     for (model, at) in [(Some("GM01Q"), 1), (None, 2)] {
         // One device more than exist: it was removed meanwhile.
-        let states: Vec<_> = (0..451).map(|number| (device(number).id, state(model, at))).collect();
-        let write = store.write(move |connection| {
-            Box::pin(async move { Ok::<_, StoreError>(devices::write_states(connection, &states).await?) })
-        });
-        write.await.unwrap();
+        let changes: Vec<_> = (0..451).map(|number| (device(number).id, change(model, at))).collect();
+        write_changes(&store, changes).await;
     }
     let page = devices::page(&mut store.read().await.unwrap(), "METER 44", "", 1_000).await.unwrap();
     assert_eq!(page.len(), 11);
+    let expect = DeviceState {
+        registered: true,
+        model: Some("GM01Q".to_owned()),
+        last_seen_at: 2,
+        ..DeviceState::default()
+    };
     for device in page {
-        assert_eq!(device.state, Some(state(Some("GM01Q"), 2)));
+        assert_eq!(device.state, Some(expect.clone()));
+    }
+}
+
+async fn write_changes(store: &Store, changes: Vec<(String, DeviceChange)>) {
+    let write = store.write(move |connection| {
+        Box::pin(async move { Ok::<_, StoreError>(devices::write_changes(connection, &changes).await?) })
+    });
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_warning_keeps_what_the_device_said_and_goes_with_an_empty_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    add(&store, 1).await.unwrap();
+    let heard = DeviceChange {
+        address: Some("coaps://192.0.2.7:1".to_owned()),
+        lifetime_seconds: Some(60),
+        last_seen_at: Some(2),
+        ..DeviceChange::default()
+    };
+    let warning = |text: &str| DeviceChange { warning: Some(text.to_owned()), ..DeviceChange::default() };
+    for (change, expect) in [(heard, None), (warning("odd"), Some("odd")), (warning(""), None)] {
+        write_changes(&store, vec![(device(1).id, change)]).await;
+        let stored = devices::by_endpoint(&mut store.read().await.unwrap(), &device(1).endpoint).await;
+        let state = stored.unwrap().unwrap().state.unwrap();
+        assert_eq!(
+            (&*state.address, state.lifetime_seconds, state.last_seen_at),
+            ("coaps://192.0.2.7:1", 60, 2)
+        );
+        assert_eq!(state.warning.as_deref(), expect);
     }
 }
 
 #[tokio::test]
-async fn a_warning_about_a_device_that_was_not_heard_keeps_what_it_said() {
+async fn a_device_keeps_its_newest_thousand_values() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     add(&store, 1).await.unwrap();
-    let heard = DeviceState {
-        address: "coaps://192.0.2.7:1".to_owned(),
-        lwm2m_version: "1.0".to_owned(),
-        lifetime_seconds: 60,
-        registered_at: Some(1),
-        last_seen_at: 2,
-        ..DeviceState::default()
+    let value = |number: i64, at: i64| {
+        let path = format!("/31000/{number}");
+        let value =
+            values::DeviceValue { path, kind: "integer".to_owned(), value: at.to_string(), at: Moment(at) };
+        (device(1).id, value)
     };
-    let warned = DeviceState { warning: Some("odd".to_owned()), ..DeviceState::default() };
-    for state in [heard.clone(), warned] {
-        let states = vec![(device(1).id, state)];
-        let write = store.write(move |connection| {
-            Box::pin(async move { Ok::<_, StoreError>(devices::write_states(connection, &states).await?) })
-        });
-        write.await.unwrap();
-    }
-    let stored = devices::by_endpoint(&mut store.read().await.unwrap(), &device(1).endpoint).await.unwrap();
-    assert_eq!(stored.unwrap().state, Some(DeviceState { warning: Some("odd".to_owned()), ..heard }));
+    let write = |values: Vec<_>| {
+        store.write(move |connection| {
+            Box::pin(async move { Ok::<_, StoreError>(values::write(connection, &values).await?) })
+        })
+    };
+    write((0..1_001).map(|number| value(number, 10 + number)).collect()).await.unwrap();
+    // Older than what is known, and newer.
+    write(vec![value(5, 1), value(6, 5_000)]).await.unwrap();
+    let kept = values::of_device(&mut store.read().await.unwrap(), &device(1).endpoint).await.unwrap();
+    assert_eq!(kept.len(), values::PER_DEVICE as usize);
+    let of = |path: &str| kept.iter().find(|value| value.path == path).map(|value| value.at.0);
+    assert_eq!((of("/31000/0"), of("/31000/5"), of("/31000/6")), (None, Some(15), Some(5_000)));
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use core::time::Duration;
 
-use coap::{Code, ContentFormat, IncomingId, Request, Response};
+use coap::{Code, ContentFormat, Failure, IncomingId, Request, Response};
 use machine::{
     Instant, Link, Machine, Path as Way, SessionEnd, SessionEvent, SessionId, SessionMachine, Socket,
 };
@@ -222,6 +222,9 @@ impl Rig {
                         coap::Event::Request { id, request, .. } => self.asked.push((*link, id, request)),
                         coap::Event::Response { id, response, .. } => {
                             self.answers.insert((*link, id), response);
+                        }
+                        coap::Event::Failed { id, failure: Failure::TransferRejected(code), .. } => {
+                            self.answers.insert((*link, id), Response::new(code));
                         }
                         coap::Event::ObservationCanceled { token, .. } => self.canceled.push((*link, token)),
                         _ => {}

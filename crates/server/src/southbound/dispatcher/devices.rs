@@ -7,23 +7,23 @@ use lwm2m::path::Path;
 use lwm2m::server::{Endpoint, Refusal, Registration};
 use lwm2m::value::Node;
 
-use super::super::messages::Command;
+use super::super::messages::{Fact, ShardCommand};
 use super::super::strangers::Stranger;
-use super::{DevicesBatch, Dispatcher};
-use crate::app::App;
+use super::Dispatcher;
+use crate::app::{App, KnownDevices};
 use crate::store::StoreError;
 
 impl Dispatcher {
     pub(super) fn registered(&mut self, shard: u8, endpoint: &Endpoint, registration: &Registration) {
         // Removed between its registration and now.
         let Some(device) = self.app.directory().by_endpoint(endpoint) else {
-            return self.outboxes.send(shard, Command::Remove(endpoint.to_string()));
+            return self.outboxes.send(shard, ShardCommand::Remove(endpoint.to_string()));
         };
         let now = self.app.now();
-        let before = self.presence.registered(device.device_id.clone(), endpoint, shard, registration, now);
+        let before = self.presence.registered(&device.device_id, endpoint, shard, registration, now);
         let told = self.upgrades.moved(endpoint, shard);
         if let Some(before) = before.filter(|before| told.first().is_none_or(|(old, _)| old != before)) {
-            self.outboxes.send(before, Command::Release(endpoint.to_string()));
+            self.outboxes.send(before, ShardCommand::Release(endpoint.to_string()));
         }
         self.tell(told);
         self.wanted.all_ended(endpoint);
@@ -33,15 +33,39 @@ impl Dispatcher {
     }
 
     pub(super) fn updated(&mut self, endpoint: &Endpoint, registration: Option<&Registration>) {
-        self.presence.updated(endpoint, registration, self.app.now());
+        let Some(device) = self.app.directory().by_endpoint(endpoint) else { return };
+        self.presence.updated(&device.device_id, endpoint, registration, self.app.now());
+        self.listens(endpoint);
+    }
+
+    /// A device listens: it is sent what waits for it.
+    pub(super) fn listens(&mut self, endpoint: &Endpoint) {
+        self.presence.set_listens(endpoint, true);
         self.queues.listens(endpoint);
         self.observe_wanted(endpoint);
     }
 
+    /// A device in queue mode does not listen any more.
+    pub(super) fn sleeps(&mut self, endpoint: &Endpoint) {
+        self.presence.set_listens(endpoint, false);
+        self.queues.sleeps(endpoint);
+    }
+
     pub(super) fn deregistered(&mut self, shard: u8, endpoint: &Endpoint) {
-        if self.presence.gone(endpoint, shard) {
+        let device = self.app.directory().by_endpoint(endpoint);
+        let device_id = device.as_ref().map(|device| &*device.device_id);
+        if self.presence.gone(device_id, endpoint, shard) {
             self.queues.gone(endpoint);
             self.wanted.all_ended(endpoint);
+            if let Some(device_id) = device_id {
+                self.forget_registration(device_id);
+            }
+        }
+    }
+
+    pub(super) fn described(&mut self, endpoint: &Endpoint, fact: Fact, text: String) {
+        if let Some(device) = self.app.directory().by_endpoint(endpoint) {
+            self.presence.described(&device.device_id, fact, text);
         }
     }
 
@@ -57,14 +81,14 @@ impl Dispatcher {
         let claimed = endpoint.unwrap_or_default();
         tracing::info!(endpoint = device.endpoint, claimed, %refusal, "a registration was refused");
         let warning = format!("it was refused when it registered as {claimed:?}: {refusal}");
-        self.presence.warned(device.device_id.clone(), &device.endpoint, warning);
+        self.presence.warned(&device.device_id, warning);
     }
 
     pub(super) fn key_rejected(&mut self, endpoint: &str, remote: SocketAddr) {
         if let Some(device) = self.app.directory().by_endpoint(endpoint) {
             let warning = format!("somebody at {remote} used its identity with another key");
             tracing::info!(endpoint, %remote, "a handshake failed: the key is another one");
-            self.presence.warned(device.device_id.clone(), endpoint, warning);
+            self.presence.warned(&device.device_id, warning);
         }
     }
 
@@ -74,7 +98,7 @@ impl Dispatcher {
         self.queues.removed(&endpoint);
         self.wanted.removed(&endpoint);
         if let Some(shard) = self.presence.removed(&endpoint) {
-            self.outboxes.send(shard, Command::Remove(endpoint));
+            self.outboxes.send(shard, ShardCommand::Remove(endpoint));
         }
     }
 
@@ -94,17 +118,22 @@ impl Dispatcher {
     /// Starts a write of what is known of devices, unless one is under way.
     pub(super) fn write_devices(&mut self) {
         let app = self.app.clone();
-        self.device_writes.retry(|batch| write(app, batch));
+        self.device_writes.retry(|known| write(app, known));
         if self.device_writes.is_free() {
-            let (states, values) = (self.presence.take_changed(), self.values.take());
-            if !states.is_empty() || !values.is_empty() {
+            let known = KnownDevices {
+                changes: self.presence.take_changes(),
+                values: self.values.take(),
+                registrations: std::mem::take(&mut self.registrations).into_values().collect(),
+                gone: std::mem::take(&mut self.ended),
+            };
+            if !known.is_empty() {
                 let app = self.app.clone();
-                self.device_writes.start(DevicesBatch { states, values }, |batch| write(app, batch));
+                self.device_writes.start(known, |known| write(app, known));
             }
         }
     }
 }
 
-async fn write(app: App, batch: DevicesBatch) -> Result<(), StoreError> {
-    app.record_devices(batch.states, batch.values).await
+async fn write(app: App, known: KnownDevices) -> Result<(), StoreError> {
+    app.record_devices(known).await
 }

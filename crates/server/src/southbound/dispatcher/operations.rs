@@ -4,7 +4,7 @@ use lwm2m::path::Path;
 use lwm2m::server::{Endpoint, OperationError, OperationOutput};
 use uuid::Uuid;
 
-use super::super::messages::Command;
+use super::super::messages::ShardCommand;
 use super::super::queue::Sending;
 use super::{Dispatcher, OperationsBatch};
 use crate::app::App;
@@ -68,7 +68,7 @@ impl Dispatcher {
         match (shard, request.operation(&self.app.model())) {
             (Some(shard), Ok(operation)) => {
                 let operation = Box::new(operation);
-                self.outboxes.send(shard, Command::Operate { id, endpoint, operation });
+                self.outboxes.send(shard, ShardCommand::Operate { id, endpoint, operation });
             }
             (None, Ok(_)) => self.operated(&endpoint, id, Err(OperationError::NotRegistered)),
             // The object model has changed since it was queued.
@@ -87,8 +87,14 @@ impl Dispatcher {
         let Some(request) = self.queues.ended(endpoint, id, &result, now) else { return };
         let Ok(output) = result else { return };
         match request.kind {
-            OperationKind::Observe => self.wanted.confirmed(endpoint, request.paths_text()),
-            OperationKind::CancelObservation => self.wanted.forget(endpoint, &request.paths_text()),
+            OperationKind::Observe => {
+                self.wanted.confirmed(endpoint, request.paths_text());
+                self.presence.is_newer(endpoint);
+            }
+            OperationKind::CancelObservation => {
+                self.wanted.forget(endpoint, &request.paths_text());
+                self.presence.is_newer(endpoint);
+            }
             _ => {}
         }
         if let (OperationOutput::Value(node), Some(path)) = (output, request.paths.first())
@@ -110,6 +116,10 @@ impl Dispatcher {
     /// A device ended an observation, or lost it.
     pub(super) fn observation_ended(&mut self, endpoint: &Endpoint, path: Path) {
         self.wanted.ended(endpoint, &paths_text(&[path]));
+        self.presence.is_newer(endpoint);
+        if self.presence.listens(endpoint) {
+            self.observe_wanted(endpoint);
+        }
     }
     /// A device ended a composite observation, or lost it.
     pub(super) fn composite_ended(&mut self, endpoint: &Endpoint, paths: &[Path]) {

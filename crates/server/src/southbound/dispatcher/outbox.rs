@@ -28,9 +28,9 @@ impl Outboxes {
     }
 
     /// Tells a shard something.
-    pub fn send(&mut self, shard: u8, command: Command) {
+    pub fn send(&mut self, shard: u8, command: impl Into<Command>) {
         if let Some(outbox) = self.shards.get_mut(index(shard)) {
-            outbox.waiting.push_back(command);
+            outbox.waiting.push_back(command.into());
             outbox.flush();
         }
     }

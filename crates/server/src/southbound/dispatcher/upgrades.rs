@@ -1,10 +1,10 @@
 //! Upgrades, from the use cases to the shards and back.
 
-use lwm2m::server::StartError;
 use lwm2m::server::upgrade::{UpgradeEvent, UpgradeId};
+use lwm2m::server::{Endpoint, StartError};
 
 use super::super::SouthboundError;
-use super::super::messages::{Command, Fact};
+use super::super::messages::{Fact, ShardCommand};
 use super::super::running::{Batch, Told, upgrade_id};
 use super::Dispatcher;
 use crate::app::{App, ResumeError, Started, Transfer};
@@ -24,7 +24,7 @@ impl Dispatcher {
                 Ok(started) => {
                     let identity = identity(&self.app, &upgrade.endpoint);
                     told.extend(self.upgrades.add(started, identity, shard, self.app.now())?);
-                    told.extend(canceled.then(|| (shard, Command::Cancel(upgrade_id(key)))));
+                    told.extend(canceled.then(|| (shard, ShardCommand::Cancel(upgrade_id(key)).into())));
                 }
                 Err(ResumeError::Image(error)) => {
                     tracing::error!(upgrade = upgrade.history_id(), %error, "an upgrade cannot go on");
@@ -52,7 +52,7 @@ impl Dispatcher {
         if let Some(shard) = self.upgrades.shard(key) {
             let text = "An operator wants the upgrade canceled.".to_owned();
             self.upgrades.event(key, "cancel-requested", self.app.now(), text);
-            self.outboxes.send(shard, Command::Cancel(upgrade_id(key)));
+            self.outboxes.send(shard, ShardCommand::Cancel(upgrade_id(key)));
         }
     }
 
@@ -60,7 +60,7 @@ impl Dispatcher {
     pub(super) fn served(&mut self, served: Served) {
         if let Some(shard) = self.upgrades.shard(served.upgrade) {
             let Served { upgrade, offset, length } = served;
-            self.outboxes.send(shard, Command::Served { id: upgrade_id(upgrade), offset, length });
+            self.outboxes.send(shard, ShardCommand::Served { id: upgrade_id(upgrade), offset, length });
         }
     }
 
@@ -86,7 +86,8 @@ impl Dispatcher {
             }
             UpgradeEvent::Finished { outcome, facts } => {
                 if let (Some(endpoint), Some(version)) = (self.upgrades.endpoint(key), &facts.version_after) {
-                    self.presence.described(endpoint, Fact::FirmwareVersion, version.clone());
+                    let endpoint = Endpoint::from(endpoint);
+                    self.described(&endpoint, Fact::FirmwareVersion, version.clone());
                     // Whoever waited for the end looks at the device next.
                     self.write_devices();
                 }
@@ -116,7 +117,7 @@ impl Dispatcher {
         let Some((batch, ())) = written else { return };
         for key in batch.intents {
             if let Some(shard) = self.upgrades.shard(key) {
-                self.outboxes.send(shard, Command::IntentDurable(upgrade_id(key)));
+                self.outboxes.send(shard, ShardCommand::IntentDurable(upgrade_id(key)));
             }
         }
     }
