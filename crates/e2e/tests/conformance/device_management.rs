@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use lwm2m::client::Version;
 use lwm2m::path::{InstanceId, ResourceId, ResourceInstanceId};
 use lwm2m::server::{Event, Operation, OperationOutput};
 use lwm2m::value::{Instance, Node, Resource, Value};
@@ -61,6 +62,11 @@ fn ets_222_read_object_instance_resource_and_resource_instance() {
     assert_eq!(system.read("/1/0"), Ok(Node::Instance(instance.clone())));
     let lifetime = instance.get(&ResourceId(1)).expect("the lifetime");
     assert_eq!(system.read("/1/0/1"), Ok(Node::Resource(lifetime.clone())));
+    // 1.0 knows no resource instances.
+    let refused = system.read("/3/0/11/0").unwrap_err().to_string();
+    assert!(refused.contains("/3/0/11/0") && refused.contains("1.1"), "{refused}");
+    let mut system = System::with(|settings| settings.client.version = Version::V1_1);
+    system.wait_for_registration();
     assert_eq!(system.read("/3/0/11/0"), Ok(Node::Value(Value::Integer(0))));
 }
 
