@@ -21,9 +21,9 @@ fn a_module_is_read_written_executed_discovered_and_observed() {
     let links = rig.server.answer(&["device", "discover", ENDPOINT, "/5"])["answer"]["links"].clone();
     assert!(links.as_str().is_some_and(|links| links.contains("</5/0/3>")), "{links}");
     rig.server.answer(&["device", "observe", ENDPOINT, "/5/0/3"]);
-    module.event("updated");
+    module.event("registration-updated");
     rig.server.answer(&["device", "execute", ENDPOINT, "/1/0/8"]);
-    module.event("updated");
+    module.event("registration-updated");
 
     // What it refuses and what makes no sense is told with the path.
     let (code, problem) = rig.server.refusal(&["device", "read", ENDPOINT, "/3/0/999"]);

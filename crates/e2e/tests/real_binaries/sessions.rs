@@ -27,7 +27,7 @@ fn goes_on(end: impl Fn(&mut Server)) {
     // The server asks at once, on the session that it had.
     let answer = rig.server.answer(&["device", "read", ENDPOINT, "/3/0/0"]);
     assert_eq!(answer["state"], "done", "{answer}");
-    module.event("updated");
+    module.event("registration-updated");
     assert_eq!(module.events("registered").len(), 1);
     assert_eq!(handshakes(&rig), hellos, "no new handshake was needed");
 }

@@ -17,7 +17,8 @@ impl Dispatcher {
     pub(super) async fn load_upgrades(&mut self) -> Result<Vec<Told>, SouthboundError> {
         let mut told = Vec::new();
         for upgrade in self.app.unfinished_upgrades().await? {
-            let shard = home(upgrade.key, self.count);
+            // Registrations were taken up before: their devices do not tell again where they are.
+            let shard = self.shard_of(&upgrade.endpoint, upgrade.key);
             let canceled = upgrade.progress.cancel_wanted;
             let key = upgrade.key;
             match self.app.resumed(upgrade.clone()).await {
@@ -39,13 +40,18 @@ impl Dispatcher {
 
     pub(super) fn start_upgrade(&mut self, started: Started) {
         let upgrade = &started.upgrade;
-        let shard = self.presence.shard(&upgrade.endpoint).unwrap_or_else(|| home(upgrade.key, self.count));
+        let shard = self.shard_of(&upgrade.endpoint, upgrade.key);
         let identity = identity(&self.app, &upgrade.endpoint);
         match self.upgrades.add(started, identity, shard, self.app.now()) {
             Ok(told) => self.tell(told),
             // It is durable and taken up at the next start.
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "an upgrade must wait"),
         }
+    }
+
+    /// The shard that carries an upgrade out: where its device is, or where it waits for it.
+    fn shard_of(&self, endpoint: &str, key: UpgradeKey) -> u8 {
+        self.presence.shard(endpoint).unwrap_or_else(|| home(key, self.count))
     }
 
     pub(super) fn cancel_upgrade(&mut self, key: UpgradeKey) {

@@ -235,3 +235,23 @@ async fn o08_o09_a_wanted_observation_begins_again_unless_it_was_taken_up() {
     let ShardCommand::Operate { operation, .. } = rig.told(1).await else { panic!("it is asked again") };
     assert!(matches!(*operation, lwm2m::server::Operation::Observe(_)));
 }
+
+#[tokio::test]
+async fn an_upgrade_goes_on_at_the_shard_that_has_the_registration_of_its_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path()).await;
+    let (upgrade, home, _) = rig.upgrade().await;
+    let elsewhere = 1 - home;
+    rig.register_and_save(elsewhere, snapshot(false)).await;
+    rig.stop().await;
+
+    let rig = Rig::open(folder.path()).await;
+    let starts = |commands: &Vec<Command>| {
+        let wanted = upgrade_id(upgrade.key);
+        commands
+            .iter()
+            .any(|command| matches!(command, Command::Shard(ShardCommand::Start { id, .. }) if *id == wanted))
+    };
+    let places: Vec<usize> = (0..2).filter(|shard| starts(&rig.resumed[*shard])).collect();
+    assert_eq!(places, [usize::from(elsewhere)]);
+}
