@@ -1,7 +1,7 @@
 //! `cargo xtask conformance`: runs every row of the conformance table and writes docs/conformance.md.
 //!
-//! A row is proved by the tests whose name begins with its id (`ets_101_…`, `d14_…`), in whichever crate
-//! they are. A row without a test, or with a reason not to have one, says so.
+//! A row is proved by the tests whose name begins with its id (`ets_101_…`, `d14_…`, `ets_755_756_…`), in
+//! whichever crate they are. A row without a test, or with a reason not to have one, says so.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -127,13 +127,40 @@ fn binary_of(running: &str) -> String {
 fn proof(id: &str, names: &BTreeMap<String, bool>) -> Proof {
     let mut proof = Proof::default();
     for (name, passed) in names {
-        let last = name.rsplit("::").next().unwrap_or(name);
-        let rest = last.strip_prefix(id);
-        if rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_')) {
+        if ids(name).iter().any(|proved| proved == id) {
             if *passed { &mut proof.passed } else { &mut proof.failed }.push(name.clone());
         }
     }
     proof
+}
+
+/// The ids that a test's name begins with: `ets_755` and `ets_756` of `ets_755_756_leftovers`, `d31` of
+/// `d31_a_module`.
+fn ids(name: &str) -> Vec<String> {
+    let last = name.rsplit("::").next().unwrap_or(name);
+    let mut words = last.split('_').peekable();
+    let (mut ids, mut family, mut digits) = (Vec::new(), "", 0);
+    while let Some(word) = words.next() {
+        if is_number(word) && word.len() == digits {
+            ids.push(format!("{family}_{word}"));
+        } else if word.starts_with(|letter: char| letter.is_ascii_lowercase())
+            && is_number(word.trim_start_matches(|letter: char| letter.is_ascii_lowercase()))
+        {
+            ids.push(word.to_owned());
+        } else if let Some(number) = words.next_if(|next| is_number(next)) {
+            (family, digits) = (word, number.len());
+            ids.push(format!("{family}_{number}"));
+        } else {
+            break;
+        }
+    }
+    ids
+}
+
+/// Digits, and perhaps a letter: `06`, `401x`.
+fn is_number(word: &str) -> bool {
+    let digits = word.trim_end_matches(|letter: char| letter.is_ascii_lowercase());
+    !digits.is_empty() && word.len() <= digits.len() + 1 && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether the row keeps a release from being made.
@@ -201,4 +228,21 @@ fn report(rows: &[Row], proofs: &[Proof]) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ids;
+
+    #[test]
+    fn a_name_tells_the_rows_that_it_proves() {
+        assert_eq!(ids("server::matrix::d31_a_module_goes_on"), ["d31"]);
+        assert_eq!(ids("lwm2m::ets_755_756_leftovers_are_reset"), ["ets_755", "ets_756"]);
+        assert_eq!(ids("ets_401x_sec_06_another_name"), ["ets_401x", "sec_06"]);
+        assert_eq!(ids("dm_06_dm_08_ets_221_what_no_device"), ["dm_06", "dm_08", "ets_221"]);
+        assert_eq!(ids("reg_11_17_a_new_session"), ["reg_11", "reg_17"]);
+        assert_eq!(ids("ets_770_2_images"), ["ets_770"]);
+        assert_eq!(ids("b07"), ["b07"]);
+        assert_eq!(ids("success_is_read_from_the_device"), [""; 0]);
+    }
 }

@@ -1,10 +1,10 @@
 //! Device management: int-201 to int-290, and the objects of int-551 to int-710.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lwm2m::client::Version;
-use lwm2m::path::{InstanceId, ResourceId, ResourceInstanceId};
+use lwm2m::path::{InstanceId, ObjectId, ResourceId, ResourceInstanceId};
 use lwm2m::server::{Event, Operation, OperationOutput};
 use lwm2m::value::{Instance, Node, Resource, Value};
 
@@ -19,6 +19,18 @@ fn ets_201_read_plain_text() {
 }
 
 #[test]
+fn ets_202_210_read_and_write_opaque() {
+    let mut system = with_application_data();
+    for (number, bytes) in (0..).zip([vec![], vec![0], vec![0x00, 0xFF, 0x00], vec![0; 300]]) {
+        let value = Value::Opaque(bytes);
+        let place = format!("/19/0/0/{number}");
+        let written = system.ask(Operation::Write(at(&place), Node::Value(value.clone())));
+        assert_eq!(written, Ok(OperationOutput::Done), "{place}");
+        assert_eq!(system.read(&place), Ok(Node::Value(value)), "{place}");
+    }
+}
+
+#[test]
 fn ets_203_read_tlv() {
     let mut system = System::registered();
     let device = system.read("/3/0").expect("the instance can be read");
@@ -26,6 +38,47 @@ fn ets_203_read_tlv() {
     // Several values are a list, by number.
     let Some(Resource::Multiple(errors)) = device.resource(11) else { panic!("no list in {device:?}") };
     assert_eq!(errors.get(&ResourceInstanceId(0)), Some(&Value::Integer(0)));
+}
+
+#[test]
+fn ets_204_211_the_values_are_equal_in_all_formats() {
+    let mut system = with_application_data();
+    let places = ["/1", "/1/0", "/3/0", "/3/0/11", "/4/0", "/5/0", "/19/0", "/1/0/0", "/1/0/6", "/1/0/7"];
+    let tlv: Vec<_> = places.into_iter().map(|place| told_in(&mut system, "11542", place)).collect();
+    for format in ["11543", "110", "112", "11544"] {
+        for (place, wanted) in places.into_iter().zip(&tlv) {
+            assert_eq!(told_in(&mut system, format, place), *wanted, "{place} in {format}");
+        }
+    }
+    for (place, kind) in
+        [("/1/0/0", Value::Integer(1)), ("/1/0/6", Value::Boolean(false)), ("/1/0/7", Value::from("U"))]
+    {
+        assert_eq!(told_in(&mut system, "60", place), Node::single(kind), "{place} in CBOR");
+    }
+}
+
+#[test]
+fn ets_211_212_220_what_is_written_in_each_format_is_read_back() {
+    let mut system = with_application_data();
+    for (format, offset) in ["11543", "11542", "110", "112", "11544", "60", "0"].into_iter().zip(0..) {
+        let changed = [2, 3, 5].map(|id: u16| (ResourceId(id), Value::Integer(100 * i64::from(id) + offset)));
+        prefer(&mut system, &format!("write-one={format} write-many={format}"));
+        if matches!(format, "60" | "0") {
+            for (resource, value) in &changed {
+                system.write(&format!("/1/0/{}", resource.0), value.clone()).expect("it can be written");
+            }
+        } else {
+            let node = Instance::from(changed.clone().map(|(id, value)| (id, Resource::Single(value))));
+            let done = system.ask(Operation::Write(at("/1/0"), Node::Instance(node)));
+            assert_eq!(done, Ok(OperationOutput::Done), "{format}");
+        }
+        let spoken = spoken(&mut system);
+        assert!(spoken.contains(&format!("={format}")) && !spoken.contains("=-"), "{format}: {spoken}");
+        let now = instance(&mut system, "/1/0");
+        for (resource, value) in changed {
+            assert_eq!(now.get(&resource), Some(&Resource::Single(value)), "{resource:?} in {format}");
+        }
+    }
 }
 
 #[test]
@@ -162,6 +215,39 @@ fn ets_551_server_object() {
     system.wait_for_registration();
     let away = system.world.now().since(left);
     assert!(away >= Duration::from_secs(55) && away < Duration::from_secs(90), "{away:?}");
+}
+
+/// A device of LwM2M 1.1 with data in `/19/0/0`.
+fn with_application_data() -> System {
+    let mut system = System::with(|settings| {
+        settings.client.version = Version::V1_1;
+        settings.client.optional_objects = vec![ObjectId(19)];
+    });
+    system.wait_for_registration();
+    let data = Resource::Multiple(BTreeMap::from([(ResourceInstanceId(0), Value::Opaque(vec![0, 1, 0]))]));
+    let written = system.ask(Operation::Write(at("/19/0/0"), Node::Resource(data)));
+    assert_eq!(written, Ok(OperationOutput::Done));
+    system
+}
+
+/// What a place reads as when it is asked for in this format, and the device had it.
+fn told_in(system: &mut System, format: &str, place: &str) -> Node {
+    prefer(system, &format!("read-one={format} read-bytes={format} read-many={format}"));
+    let node = system.read(place).unwrap_or_else(|error| panic!("{place} in {format}: {error}"));
+    let spoken = spoken(system).replace(&format!("={format}"), "");
+    assert!(!spoken.contains(|other: char| other.is_ascii_digit()), "{place} in {format}: {spoken}");
+    node
+}
+
+/// Makes the server believe that these formats have worked.
+fn prefer(system: &mut System, memory: &str) {
+    let memory = memory.parse().expect("a memory of formats");
+    system.command(|server, _| server.set_formats(ENDPOINT, memory));
+}
+
+/// What the server believes now: a refused format would be listed, with another that worked.
+fn spoken(system: &mut System) -> String {
+    system.command(|server, now| server.snapshot(ENDPOINT, now)).expect("registered").formats.to_string()
 }
 
 fn instance(system: &mut System, path: &str) -> Instance {
