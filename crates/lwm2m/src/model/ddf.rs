@@ -10,7 +10,7 @@ use core::fmt::Write as _;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::{Access, ObjectDefinition, Range, ResourceDefinition};
+use super::{Access, ObjectDefinition, ObjectVersion, Range, ResourceDefinition};
 use crate::path::{ObjectId, ResourceId};
 use crate::value::Kind;
 
@@ -146,16 +146,28 @@ impl<'a> Reader<'a> {
             resources.push(resource);
         }
         resources.sort_by_key(|resource| resource.id);
-        let version = text_of(element, "ObjectVersion");
         Ok(ObjectDefinition {
             id: ObjectId(id),
-            version: if version.is_empty() { Cow::Borrowed("1.0") } else { Cow::Owned(version) },
+            version: self.version(element)?,
             name: Cow::Owned(self.filled(element, "Name")?),
             multiple: self.is_multiple(element)?,
             mandatory: self.is_mandatory(element)?,
             resources: Cow::Owned(resources),
             description: Cow::Owned(text_of(element, "Description1")),
         })
+    }
+
+    /// Definitions from before there were versions have none.
+    fn version(&self, object: Node<'a, 'a>) -> Result<ObjectVersion, DdfError> {
+        match children(object, "ObjectVersion").next() {
+            None => Ok(ObjectVersion::FIRST),
+            Some(element) => match &*all_text(element) {
+                "" => Ok(ObjectVersion::FIRST),
+                text => text
+                    .parse()
+                    .map_err(|_| self.wrong(element, "ObjectVersion", "a version such as 1.0", text)),
+            },
+        }
     }
 
     fn resource(&self, item: Node<'a, 'a>) -> Result<ResourceDefinition, DdfError> {
@@ -279,19 +291,22 @@ fn range(kind: Kind, text: &str) -> Range {
     let (least, most) = (least.trim(), most.trim_start_matches('.').trim());
     match kind {
         Kind::Integer | Kind::Unsigned | Kind::Time => {
-            let ends = (least.parse().ok(), most.parse().ok());
-            if let (Some(least), Some(most)) = ends { Range::Whole(least, most) } else { Range::Any }
+            ends(least, most).map_or(Range::Any, |(least, most)| Range::Whole(least, most))
         }
-        Kind::Float => {
-            let ends = (least.parse().ok(), most.parse().ok());
-            if let (Some(least), Some(most)) = ends { Range::Real(least, most) } else { Range::Any }
-        }
+        Kind::Float => ends::<f64>(least, most)
+            .filter(|(least, most)| least.is_finite() && most.is_finite())
+            .map_or(Range::Any, |(least, most)| Range::Real(least, most)),
         Kind::String | Kind::Opaque => {
-            let ends = (least.parse().ok(), most.parse().ok());
-            if let (Some(least), Some(most)) = ends { Range::Length(least, most) } else { Range::Any }
+            ends(least, most).map_or(Range::Any, |(least, most)| Range::Length(least, most))
         }
         Kind::Boolean | Kind::ObjectLink => Range::Any,
     }
+}
+
+/// Both ends, unless nothing lies between them: a slip of the pen must not forbid every value.
+fn ends<T: core::str::FromStr + PartialOrd>(least: &str, most: &str) -> Option<(T, T)> {
+    let (least, most) = (least.parse().ok()?, most.parse().ok()?);
+    (least <= most).then_some((least, most))
 }
 
 /// `0,1,2,3` where no number is left out; a list with gaps is not checked.
@@ -330,7 +345,7 @@ pub fn write(object: &ObjectDefinition) -> String {
     put(4, "ObjectID", &object.id.0.to_string());
     let urn = alloc::format!("urn:oma:lwm2m:{}:{}:{}", registry(object.id), object.id.0, object.version);
     put(4, "ObjectURN", &urn);
-    put(4, "ObjectVersion", &object.version);
+    put(4, "ObjectVersion", &object.version.to_string());
     put(4, "MultipleInstances", if object.multiple { "Multiple" } else { "Single" });
     put(4, "Mandatory", if object.mandatory { "Mandatory" } else { "Optional" });
     xml += "    <Resources>\n";
@@ -383,8 +398,10 @@ impl core::fmt::Display for Escaped<'_> {
             '&' => formatter.write_str("&amp;"),
             '<' => formatter.write_str("&lt;"),
             '>' => formatter.write_str("&gt;"),
-            // XML has no other control characters.
-            letter if letter.is_control() && !matches!(letter, '\n' | '\t') => Ok(()),
+            // As it stands it would be read as a line feed.
+            '\r' => formatter.write_str("&#13;"),
+            // XML has no other control characters below the space.
+            letter if letter < ' ' && !matches!(letter, '\n' | '\t') => Ok(()),
             letter => formatter.write_char(letter),
         })
     }

@@ -1,6 +1,8 @@
 //! One object and one resource as the model describes them.
 
 use alloc::borrow::Cow;
+use core::fmt;
+use core::str::FromStr;
 
 use crate::path::{ObjectId, ResourceId};
 use crate::value::{Kind, Value};
@@ -79,9 +81,9 @@ fn within(length: usize, least: u32, most: u32) -> bool {
     u32::try_from(length).is_ok_and(|length| (least..=most).contains(&length))
 }
 
-impl core::fmt::Display for Range {
+impl fmt::Display for Range {
     /// As definitions write it, such as `0..255 bytes`; nothing for any value.
-    fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => Ok(()),
             Self::Whole(least, most) => write!(formatter, "{least}..{most}"),
@@ -144,13 +146,56 @@ impl ResourceDefinition {
     }
 }
 
+/// The version of an object, such as `1.1` (LwM2M Core 1.1 section 7.2).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ObjectVersion {
+    /// Changes when devices and servers of the version before do not understand it.
+    pub major: u8,
+    /// Changes with every addition.
+    pub minor: u8,
+}
+
+impl ObjectVersion {
+    /// What an object has that says nothing else.
+    pub const FIRST: Self = Self::new(1, 0);
+
+    /// The version with these numbers.
+    pub const fn new(major: u8, minor: u8) -> Self {
+        Self { major, minor }
+    }
+}
+
+impl fmt::Display for ObjectVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.major, self.minor)
+    }
+}
+
+/// The text is no version of an object.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("a version is written as two numbers up to 255, such as 1.1")]
+pub struct ParseObjectVersionError;
+
+impl FromStr for ObjectVersion {
+    type Err = ParseObjectVersionError;
+
+    fn from_str(text: &str) -> Result<Self, ParseObjectVersionError> {
+        let number = |text: &str| match text.bytes().all(|byte| byte.is_ascii_digit()) {
+            true => text.parse().map_err(|_| ParseObjectVersionError),
+            false => Err(ParseObjectVersionError),
+        };
+        let (major, minor) = text.split_once('.').ok_or(ParseObjectVersionError)?;
+        Ok(Self { major: number(major)?, minor: number(minor)? })
+    }
+}
+
 /// One object.
 #[derive(Clone, PartialEq, Debug)]
 pub struct ObjectDefinition {
     /// Its number.
     pub id: ObjectId,
-    /// Its version, such as `1.1`.
-    pub version: Cow<'static, str>,
+    /// Which version of the object this is.
+    pub version: ObjectVersion,
     /// Its name.
     pub name: Cow<'static, str>,
     /// Whether there may be several instances.
@@ -173,7 +218,7 @@ impl ObjectDefinition {
     ) -> Self {
         Self {
             id: ObjectId(id),
-            version: Cow::Borrowed("1.0"),
+            version: ObjectVersion::FIRST,
             name: Cow::Borrowed(name),
             multiple: false,
             mandatory: false,
@@ -209,5 +254,16 @@ mod tests {
         assert!(!Range::Length(0, 3).holds(&Value::from("four")));
         assert!(!Range::Real(-90.0, 90.0).holds(&Value::Float(f64::NAN)));
         assert!(Range::Real(-90.0, 90.0).holds(&Value::Float(-90.0)));
+    }
+
+    #[test]
+    fn versions_are_two_numbers_and_have_an_order() {
+        let version = |text: &str| text.parse::<ObjectVersion>();
+        assert_eq!(version("1.10"), Ok(ObjectVersion::new(1, 10)));
+        assert!(ObjectVersion::new(1, 9) < ObjectVersion::new(1, 10));
+        assert!(ObjectVersion::new(1, 10) < ObjectVersion::new(2, 0));
+        for text in ["", "1", "1.", ".1", "1.+1", "1.0.1", "1.256", "1.1 "] {
+            assert_eq!(version(text), Err(ParseObjectVersionError), "{text}");
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! The list of objects that a device registers with.
 
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
+use core::str::FromStr;
 
 use super::oddity::Oddity;
-use crate::format::link::{self, LinkError, LinkWriter};
+use crate::format::link::{self, Link, LinkError, LinkWriter};
+use crate::model::ObjectVersion;
 use crate::object;
 use crate::path::{InstanceId, ObjectId, Path};
 
@@ -13,17 +16,25 @@ use crate::path::{InstanceId, ObjectId, Path};
 pub struct ObjectList {
     /// Objects and their instances, sorted; an object without instances has `None`. The Security object is
     /// left out, as are numbers that are reserved.
-    pub objects: Vec<(ObjectId, Option<InstanceId>)>,
+    pub objects: Box<[(ObjectId, Option<InstanceId>)]>,
     /// The alternate path in front of all others, such as `/lwm2m`; empty if there is none.
     pub root: String,
     /// The content formats that the device names for its root.
-    pub formats: Vec<u16>,
+    pub formats: Box<[u16]>,
+    /// The versions that the device names with `ver`, by object, sorted; the first version is left out.
+    pub versions: Box<[(ObjectId, ObjectVersion)]>,
 }
 
 impl ObjectList {
     /// Whether the device has this object.
     pub fn contains(&self, object: ObjectId) -> bool {
         self.objects.iter().any(|(listed, _)| *listed == object)
+    }
+
+    /// The version of an object; the first one if the device does not name it (LwM2M Core 1.1 section 7.2).
+    pub fn version(&self, object: ObjectId) -> ObjectVersion {
+        let found = self.versions.binary_search_by_key(&object, |(object, _)| *object);
+        found.map_or(ObjectVersion::FIRST, |index| self.versions[index].1)
     }
 
     /// Writes it as a body in link-format that reads the same.
@@ -34,9 +45,13 @@ impl ObjectList {
             let numbers: Vec<String> = self.formats.iter().map(ToString::to_string).collect();
             links.attribute("ct", format_args!("\"{}\"", numbers.join(" ")));
         }
+        let mut versions = self.versions.iter().peekable();
         for (object, instance) in &self.objects {
             let path = instance.map_or(Path::Object(*object), |instance| Path::Instance(*object, instance));
             links.link(format_args!("{}{path}", self.root));
+            if let Some((_, version)) = versions.next_if(|(versioned, _)| versioned == object) {
+                links.attribute("ver", version);
+            }
         }
         String::from_utf8(links.into_bytes()).unwrap_or_default()
     }
@@ -48,38 +63,74 @@ impl ObjectList {
         if !list.oddities.is_empty() {
             oddities.push(Oddity::LooseLinkList);
         }
-        let mut objects = Self::default();
-        for link in &list.links {
-            if link.attribute("rt").is_some_and(|kind| kind.split(' ').any(|kind| kind == "oma.lwm2m")) {
-                objects.root = prefix(link.target);
-            }
-            let formats = link.attributes().filter(|(name, _)| *name == "ct").filter_map(|(_, value)| value);
-            let formats =
-                formats.flat_map(|value| value.split(' ')).filter_map(|number| number.parse::<u16>().ok());
-            objects.formats.extend(formats.take(MOST_FORMATS));
-        }
-        objects.formats.truncate(MOST_FORMATS);
+        let mut reading = Reading::default();
+        list.links.iter().for_each(|link| reading.take_root(link));
         let mut odd = false;
         for link in &list.links {
-            match objects.place(link.target) {
-                Some(Path::Object(object)) => objects.objects.push((object, None)),
-                Some(Path::Instance(object, instance)) => objects.objects.push((object, Some(instance))),
-                Some(Path::Root) => {}
-                _ => odd = true,
-            }
+            odd |= !reading.take(link);
         }
-        let before = objects.objects.len();
-        objects.objects.retain(|(object, _)| *object != object::SECURITY);
-        odd |= objects.objects.len() != before;
-        objects.objects.sort_unstable();
-        let sorted = objects.objects.len();
-        objects.objects.dedup();
-        odd |= objects.objects.len() != sorted;
-        objects.objects.shrink_to_fit();
-        if odd {
+        let (objects, misplaced) = reading.finish();
+        if odd || misplaced {
             oddities.push(Oddity::OddLinks);
         }
         Ok((objects, oddities))
+    }
+}
+
+/// A list while it is read.
+#[derive(Default)]
+struct Reading {
+    root: String,
+    formats: Vec<u16>,
+    objects: Vec<(ObjectId, Option<InstanceId>)>,
+    versions: Vec<(ObjectId, ObjectVersion)>,
+}
+
+impl Reading {
+    /// The alternate path and the formats, if this is the link that tells them.
+    fn take_root(&mut self, link: &Link<'_>) {
+        if link.attribute("rt").is_some_and(|kind| kind.split(' ').any(|kind| kind == "oma.lwm2m")) {
+            self.root = prefix(link.target);
+        }
+        let formats = link.attributes().filter(|(name, _)| *name == "ct").filter_map(|(_, value)| value);
+        let formats =
+            formats.flat_map(|value| value.split(' ')).filter_map(|number| number.parse::<u16>().ok());
+        self.formats.extend(formats.take(MOST_FORMATS - self.formats.len()));
+    }
+
+    /// An object or an instance. False if it is neither.
+    fn take(&mut self, link: &Link<'_>) -> bool {
+        let (object, instance) = match self.place(link.target) {
+            Some(Path::Object(object)) => (object, None),
+            Some(Path::Instance(object, instance)) => (object, Some(instance)),
+            place => return place == Some(Path::Root),
+        };
+        self.objects.push((object, instance));
+        // It belongs to the object, but some clients write it at an instance.
+        if let Some(version) = link.attribute("ver").and_then(|version| version.parse().ok()) {
+            self.versions.push((object, version));
+        }
+        true
+    }
+
+    /// Sorted and without what has no business there, and whether there was such.
+    fn finish(mut self) -> (ObjectList, bool) {
+        let before = self.objects.len();
+        self.objects.retain(|(object, _)| *object != object::SECURITY);
+        self.objects.sort_unstable();
+        self.objects.dedup();
+        let odd = self.objects.len() != before;
+        let counts = |version: &ObjectVersion| *version != ObjectVersion::FIRST;
+        self.versions.retain(|(object, version)| *object != object::SECURITY && counts(version));
+        self.versions.sort_by_key(|(object, _)| *object);
+        self.versions.dedup_by_key(|(object, _)| *object);
+        let list = ObjectList {
+            objects: self.objects.into(),
+            root: self.root,
+            formats: self.formats.into(),
+            versions: self.versions.into(),
+        };
+        (list, odd)
     }
 
     /// The path of a target without the alternate root.
@@ -98,6 +149,14 @@ impl ObjectList {
             depth += 1;
         }
         Path::from_numbers(&numbers[..depth])
+    }
+}
+
+impl FromStr for ObjectList {
+    type Err = LinkError;
+
+    fn from_str(links: &str) -> Result<Self, LinkError> {
+        Self::parse(links.as_bytes()).map(|(objects, _)| objects)
     }
 }
 
@@ -151,6 +210,18 @@ mod tests {
         assert_eq!(links, "</lwm2m>;rt=\"oma.lwm2m\";ct=\"11543\",</lwm2m/3/0>,</lwm2m/5/0>");
         assert_eq!(ObjectList::parse(links.as_bytes()).unwrap(), (list, Vec::new()));
         assert_eq!(objects(text).0, [(3, Some(0)), (5, Some(0))]);
+    }
+
+    #[test]
+    fn reg_07_versions_of_objects_are_kept() {
+        let text =
+            "</>;rt=\"oma.lwm2m\";ct=112,</1>;ver=1.1,</1/0>,</5/0>;ver=\"1.2\",</3303>;ver=x,</0>;ver=9.9";
+        let (list, _) = ObjectList::parse(text.as_bytes()).unwrap();
+        let version = |object| list.version(ObjectId(object)).to_string();
+        assert_eq!([1, 5, 3303, 4].map(version), ["1.1", "1.2", "1.0", "1.0"]);
+        let links = list.to_links();
+        assert_eq!(links, "</>;rt=\"oma.lwm2m\";ct=\"112\",</1>;ver=1.1,</1/0>,</5/0>;ver=1.2,</3303>");
+        assert_eq!(links.parse(), Ok(list));
     }
 
     #[test]

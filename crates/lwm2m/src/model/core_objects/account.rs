@@ -1,13 +1,13 @@
 //! Objects 0, 1, 2 and 21: who may talk to a device, and how.
 
-use super::{Head, order, row};
+use super::{Head, V1_1, V1_2, order, row};
 use crate::model::{Access, ObjectDefinition};
 use crate::value::Kind;
 use Access::{Bootstrap, Read, ReadWrite};
 use Kind::{Boolean, Integer, ObjectLink, Opaque, String, Time, Unsigned};
 
 /// OMA 0.xml, version 1.2. Closed to this server: only a bootstrap server writes it.
-pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", "1.2").required().with(
+pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", V1_2).required().with(
     const {
         &[
             row(0, "LwM2M Server URI", String, Bootstrap)
@@ -97,7 +97,7 @@ pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", "
 );
 
 /// OMA 1.xml, version 1.2; the lifetime keeps the signed type of 1.0 and 1.1.
-pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", "1.2").required().with(
+pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", V1_2).required().with(
     const {
         &[
             row(0, "Short Server ID", Integer, Read)
@@ -172,7 +172,7 @@ pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", "1.2"
 );
 
 /// OMA 2.xml, version 1.1.
-pub(super) static ACCESS_CONTROL: ObjectDefinition = Head::many(2, "LwM2M Access Control", "1.1").with(
+pub(super) static ACCESS_CONTROL: ObjectDefinition = Head::many(2, "LwM2M Access Control", V1_1).with(
     const {
         &[
             row(0, "Object ID", Integer, Read)
@@ -197,7 +197,7 @@ pub(super) static ACCESS_CONTROL: ObjectDefinition = Head::many(2, "LwM2M Access
 );
 
 /// OMA 21.xml, version 1.1. Closed to this server, as object 0 is.
-pub(super) static OSCORE: ObjectDefinition = Head::many(21, "LwM2M OSCORE", "1.1").with(
+pub(super) static OSCORE: ObjectDefinition = Head::many(21, "LwM2M OSCORE", V1_1).with(
     const {
         &[
             row(0, "OSCORE Master Secret", String, Bootstrap).required().about("The pre-shared key."),

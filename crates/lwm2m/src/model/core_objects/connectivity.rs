@@ -1,13 +1,13 @@
 //! Objects 4, 7, 10 and 11: the device's connection.
 
-use super::{Head, order, row};
+use super::{Head, V1_0, V1_1, V1_3, order, row};
 use crate::model::{Access, ObjectDefinition};
 use crate::value::Kind;
 use Access::{Read, ReadWrite};
 use Kind::{Boolean, Integer, ObjectLink, Opaque, String, Time, Unsigned};
 
 /// OMA 4.xml, version 1.3.
-pub(super) static MONITORING: ObjectDefinition = Head::one(4, "Connectivity Monitoring", "1.3").with(
+pub(super) static MONITORING: ObjectDefinition = Head::one(4, "Connectivity Monitoring", V1_3).with(
     const {
         &[
             row(0, "Network Bearer", Integer, Read)
@@ -45,7 +45,7 @@ pub(super) static MONITORING: ObjectDefinition = Head::one(4, "Connectivity Moni
 );
 
 /// OMA 7.xml, version 1.0.
-pub(super) static STATISTICS: ObjectDefinition = Head::one(7, "Connectivity Statistics", "1.0").with(
+pub(super) static STATISTICS: ObjectDefinition = Head::one(7, "Connectivity Statistics", V1_0).with(
     const {
         &[
             row(0, "SMS Tx Counter", Integer, Read).about("SMS sent in the period."),
@@ -67,7 +67,7 @@ pub(super) static STATISTICS: ObjectDefinition = Head::one(7, "Connectivity Stat
 );
 
 /// OMA 10.xml, version 1.1.
-pub(super) static CELLULAR: ObjectDefinition = Head::one(10, "Cellular Connectivity", "1.1").with(
+pub(super) static CELLULAR: ObjectDefinition = Head::one(10, "Cellular Connectivity", V1_1).with(
     const {
         &[
             row(0, "SMSC address", String, ReadWrite).about("The SMS centre to use."),
@@ -105,7 +105,7 @@ pub(super) static CELLULAR: ObjectDefinition = Head::one(10, "Cellular Connectiv
 );
 
 /// OMA 11.xml, version 1.1.
-pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connection Profile", "1.1").with(
+pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connection Profile", V1_1).with(
     const {
         &[
             row(0, "Profile name", String, ReadWrite).required().about("What people call the profile."),

@@ -1,13 +1,13 @@
 //! Objects 3, 6, 16 and 19: the device itself, where it is, and data of its applications.
 
-use super::{Head, order, row};
+use super::{Head, V1_0, V1_2, order, row};
 use crate::model::{Access, ObjectDefinition};
 use crate::value::Kind;
 use Access::{Read, ReadWrite};
 use Kind::{Float, Integer, ObjectLink, Opaque, String, Time};
 
 /// OMA 3.xml, version 1.2.
-pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", "1.2").required().with(
+pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", V1_2).required().with(
     const {
 &[
         row(0, "Manufacturer", String, Read).about("Who made the device."),
@@ -56,7 +56,7 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", "1.2").requi
 );
 
 /// OMA 6.xml, version 1.0.
-pub(super) static LOCATION: ObjectDefinition = Head::one(6, "Location", "1.0").with(
+pub(super) static LOCATION: ObjectDefinition = Head::one(6, "Location", V1_0).with(
     const {
         &[
             row(0, "Latitude", Float, Read)
@@ -80,7 +80,7 @@ pub(super) static LOCATION: ObjectDefinition = Head::one(6, "Location", "1.0").w
 );
 
 /// OMA 16.xml, version 1.0.
-pub(super) static PORTFOLIO: ObjectDefinition = Head::many(16, "Portfolio", "1.0").with(
+pub(super) static PORTFOLIO: ObjectDefinition = Head::many(16, "Portfolio", V1_0).with(
     const {
         &[
             row(0, "Identity", String, ReadWrite)
@@ -99,7 +99,7 @@ pub(super) static PORTFOLIO: ObjectDefinition = Head::many(16, "Portfolio", "1.0
 );
 
 /// OMA 19.xml, version 1.0.
-pub(super) static APPLICATION_DATA: ObjectDefinition = Head::many(19, "BinaryAppDataContainer", "1.0").with(
+pub(super) static APPLICATION_DATA: ObjectDefinition = Head::many(19, "BinaryAppDataContainer", V1_0).with(
     const {
         &[
             row(0, "Data", Opaque, ReadWrite).several().required().about("The data of the application."),

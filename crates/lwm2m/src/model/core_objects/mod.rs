@@ -6,8 +6,13 @@ mod connectivity;
 mod device;
 mod update;
 
-use super::definition::{Access, ObjectDefinition, Range, ResourceDefinition};
+use super::definition::{Access, ObjectDefinition, ObjectVersion, Range, ResourceDefinition};
 use crate::value::Kind;
+
+const V1_0: ObjectVersion = ObjectVersion::FIRST;
+const V1_1: ObjectVersion = ObjectVersion::new(1, 1);
+const V1_2: ObjectVersion = ObjectVersion::new(1, 2);
+const V1_3: ObjectVersion = ObjectVersion::new(1, 3);
 
 /// Sorted by number.
 pub(super) static OBJECTS: [&ObjectDefinition; 15] = [
@@ -97,17 +102,17 @@ impl Row {
 struct Head {
     id: u16,
     name: &'static str,
-    version: &'static str,
+    version: ObjectVersion,
     multiple: bool,
     mandatory: bool,
 }
 
 impl Head {
-    const fn one(id: u16, name: &'static str, version: &'static str) -> Self {
+    const fn one(id: u16, name: &'static str, version: ObjectVersion) -> Self {
         Self { id, name, version, multiple: false, mandatory: false }
     }
 
-    const fn many(id: u16, name: &'static str, version: &'static str) -> Self {
+    const fn many(id: u16, name: &'static str, version: ObjectVersion) -> Self {
         Self { id, name, version, multiple: true, mandatory: false }
     }
 
@@ -123,7 +128,7 @@ impl Head {
         use alloc::borrow::Cow::Borrowed;
         ObjectDefinition {
             id: crate::path::ObjectId(self.id),
-            version: Borrowed(self.version),
+            version: self.version,
             name: Borrowed(self.name),
             multiple: self.multiple,
             mandatory: self.mandatory,

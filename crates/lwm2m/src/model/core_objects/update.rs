@@ -1,6 +1,6 @@
 //! Objects 5, 9 and 33629: new firmware and software.
 
-use super::{Head, order, row};
+use super::{Head, V1_0, V1_1, V1_2, order, row};
 use crate::model::{Access, ObjectDefinition, ResourceDefinition};
 use crate::value::Kind;
 use Access::{Read, ReadWrite, Write};
@@ -39,7 +39,7 @@ const DEFER: ResourceDefinition = row(13, "Maximum Defer Period", Unsigned, Read
     .about("How long a user may put the installation off; 0 is not at all.");
 
 /// OMA 5.xml, version 1.2.
-pub(super) static FIRMWARE: ObjectDefinition = Head::one(5, "Firmware Update", "1.2").with(
+pub(super) static FIRMWARE: ObjectDefinition = Head::one(5, "Firmware Update", V1_2).with(
     const {
         &[
             PACKAGE,
@@ -66,7 +66,7 @@ pub(super) static FIRMWARE: ObjectDefinition = Head::one(5, "Firmware Update", "
 );
 
 /// OMA 9.xml, version 1.1.
-pub(super) static SOFTWARE: ObjectDefinition = Head::many(9, "Software Management", "1.1").with(
+pub(super) static SOFTWARE: ObjectDefinition = Head::many(9, "Software Management", V1_1).with(
     const {
         &[
             row(0, "PkgName", String, Read).required().up_to(255).about("The name of the package."),
@@ -111,7 +111,7 @@ pub(super) static SOFTWARE: ObjectDefinition = Head::many(9, "Software Managemen
 );
 
 /// Advanced Firmware Update, version 1.0: object 5 for a device of several parts, one instance for each.
-pub(super) static ADVANCED_FIRMWARE: ObjectDefinition = Head::many(33_629, "Advanced Firmware Update", "1.0")
+pub(super) static ADVANCED_FIRMWARE: ObjectDefinition = Head::many(33_629, "Advanced Firmware Update", V1_0)
     .with(
         const {
             &[

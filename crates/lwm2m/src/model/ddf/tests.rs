@@ -36,7 +36,7 @@ fn refusal(xml: &str) -> String {
 fn a_definition_of_the_registry_is_read() {
     let objects = read(TEMPERATURE.as_bytes()).unwrap();
     let object = &objects[0];
-    assert_eq!((object.id.0, &*object.name, &*object.version), (3303, "Temperature", "1.1"));
+    assert_eq!((object.id.0, &*object.name, object.version), (3303, "Temperature", ObjectVersion::new(1, 1)));
     assert_eq!((object.multiple, object.mandatory, &*object.description), (true, false, "A <sensor>."));
     let value = object.resource(ResourceId(5700)).unwrap();
     assert_eq!((value.kind, value.access, &*value.unit), (Kind::Float, Access::Read, "Cel"));
@@ -67,11 +67,32 @@ fn errors_name_the_line_and_the_reason() {
         with("Operations>E<", "Operations>X<"),
         "line 16: <Operations> takes R, W, RW, E or nothing, not \"X\""
     );
+    assert_eq!(
+        with("1.1</ObjectVersion>", "one</ObjectVersion>"),
+        "line 9: <ObjectVersion> takes a version such as 1.0, not \"one\""
+    );
     assert_eq!(with("ID=\"5605\"", "ID=\"5700\""), "line 16: resource 5700 is defined twice");
     assert_eq!(with("<Name>Temperature</Name>", "<Name> </Name>"), "line 4: <Name> takes a text, not \"\"");
     assert!(with("</LWM2M>", "").starts_with("line "));
     assert_eq!(refusal("<html/>"), "line 1: the file has no <LWM2M> with an <Object>");
     assert_eq!(read(b"\xFF").unwrap_err().cause, DdfCause::NotText);
+}
+
+#[test]
+fn a_version_that_is_not_given_is_the_first() {
+    for without in ["", "<ObjectVersion/>"] {
+        let xml = TEMPERATURE.replace("<ObjectVersion>1.1</ObjectVersion>", without);
+        assert_eq!(read(xml.as_bytes()).unwrap()[0].version, ObjectVersion::FIRST);
+    }
+}
+
+#[test]
+fn texts_are_read_back_as_they_are_written() {
+    for text in ["a\rb", "a\n\tb", "\u{7F} \u{85}x", "]]> & <b>", "\u{1F600}"] {
+        let name = alloc::borrow::Cow::Owned(String::from(text.trim()));
+        let object = ObjectDefinition { name, ..ObjectDefinition::new(40_000, "", &[], "") };
+        assert_eq!(read(write(&object).as_bytes()), Ok([object].into()), "{text:?}");
+    }
 }
 
 #[test]
@@ -87,6 +108,10 @@ fn ranges_are_taken_where_they_are_clear() {
         (Kind::Integer, "see below", Range::Any),
         (Kind::Integer, "", Range::Any),
         (Kind::Boolean, "0..1", Range::Any),
+        // These would forbid every value.
+        (Kind::Integer, "9..1", Range::Any),
+        (Kind::Float, "nan..1", Range::Any),
+        (Kind::Float, "-inf..1e999", Range::Any),
     ] {
         assert_eq!(range(kind, text), expected, "{text}");
     }

@@ -20,7 +20,8 @@ impl Server {
         if is_busy(&exchange, &response) {
             return self.wait_for_busy(id, exchange, now);
         }
-        let reply = exchange.what.reply(&response, exchange.format, &self.config.model);
+        let model = self.model_of_device(exchange.device);
+        let reply = exchange.what.reply(&response, exchange.format, &model);
         let Some(exchange) = self.try_next_format(id, exchange, &reply, now) else { return };
         self.learn_format(&exchange, &reply);
         self.note_done(&exchange, &reply);
@@ -184,7 +185,7 @@ impl Server {
     fn use_of(&self, exchange: &Exchange) -> Option<super::Use> {
         let registered = self.devices.get(exchange.device)?.registration.as_deref()?;
         let spoken = super::Spoken { version: registered.version, listed: &registered.objects.formats };
-        exchange.what.formats(spoken, &self.config.model).map(|(which, _)| which)
+        exchange.what.formats(spoken, &self.model_of_device(exchange.device)).map(|(which, _)| which)
     }
 
     pub(in crate::server) fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Instant) {
@@ -239,9 +240,10 @@ impl Server {
     ) {
         let Some(exchange) = self.exchanges.get(&id) else { return };
         let (key, purpose) = (exchange.device, exchange.purpose);
+        let model = self.model_of_device(key);
         let reply = match &exchange.what {
-            What::ObserveComposite(_) => records_of(response, exchange.format, &self.config.model),
-            what => value_of(what.path(), response, exchange.format, &self.config.model),
+            What::ObserveComposite(_) => records_of(response, exchange.format, &model),
+            what => value_of(what.path(), response, exchange.format, &model),
         };
         match (purpose, reply) {
             (Purpose::UpgradeObserved, Reply::Value(value)) => self.upgrade_notified(key, &value, now),

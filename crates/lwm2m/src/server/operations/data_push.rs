@@ -19,15 +19,16 @@ impl Server {
         request: &Request,
     ) -> Result<Response, Refused> {
         let key = self.devices.by_link(peer);
-        let device = key.and_then(|key| self.devices.get(key));
-        let Some(device) = device else { return Err(Refused::new(Code::NOT_FOUND, "not registered")) };
+        let device = key.and_then(|key| Some((key, self.devices.get(key)?)));
+        let Some((key, device)) = device else { return Err(Refused::new(Code::NOT_FOUND, "not registered")) };
         let format = request.options.content_format().map(|format| format.0);
         let format = format.ok_or_else(|| Refused::new(Code::BAD_REQUEST, "Send needs a Content-Format"))?;
         if !is_for_records(format) {
             let text = "Send takes SenML CBOR (112), SenML JSON (110) or LwM2M CBOR (11544)";
             return Err(Refused::new(Code::UNSUPPORTED_CONTENT_FORMAT, text));
         }
-        let records = format::decode_records(format, Path::Root, &request.payload, &self.config.model);
+        let model = self.model_of_device(key);
+        let records = format::decode_records(format, Path::Root, &request.payload, &model);
         let mut records = records.map_err(|error| Refused::new(Code::BAD_REQUEST, error))?;
         let is_secret = |record: &Record| {
             record.path.object_id().is_some_and(|object| [object::SECURITY, object::OSCORE].contains(&object))

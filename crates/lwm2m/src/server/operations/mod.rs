@@ -29,8 +29,6 @@ pub use self::formats::{FormatMemory, ParseFormatMemoryError};
 pub use self::operation::{Operation, OperationError, OperationId, OperationOutput, Unreadable};
 pub use self::reason::Reason;
 
-use self::check::Rules;
-
 pub(super) use self::formats::{Spoken, Use};
 pub(super) use self::observations::Reporting;
 use self::observations::Target;
@@ -67,6 +65,23 @@ impl Server {
         self.config.model = model;
     }
 
+    /// The objects as a device has them: where several versions are known, those that it registered. All of
+    /// them if the device is not registered.
+    pub fn model_of(&self, endpoint: &str) -> ObjectModel {
+        match self.devices.by_endpoint(endpoint) {
+            Some(key) => self.model_of_device(key),
+            None => self.config.model.clone(),
+        }
+    }
+
+    pub(super) fn model_of_device(&self, key: DeviceKey) -> ObjectModel {
+        let registered = self.devices.get(key).and_then(|device| device.registration.as_deref());
+        match registered {
+            Some(registered) => self.config.model.of_device(|object| registered.objects.version(object)),
+            None => self.config.model.clone(),
+        }
+    }
+
     /// Gives back what [`Event::FormatLearnt`] told of a device before it was forgotten. Nothing happens if
     /// the device is not known.
     pub fn set_formats(&mut self, endpoint: &str, memory: FormatMemory) {
@@ -88,7 +103,7 @@ impl Server {
         let registered = device.and_then(|device| device.registration.as_deref());
         // What makes no sense for any device is said even of one that is not there.
         let spoken = registered.map_or(Version::V1_2, |registered| registered.version);
-        Rules { model: &self.config.model, spoken }.check(&operation)?;
+        operation.check(&self.model_of(endpoint), spoken)?;
         let key = key.ok_or(OperationError::NotRegistered)?;
         self.link_of(key).ok_or(OperationError::NotRegistered)?;
         let purpose = Purpose::Operation(id);
@@ -145,7 +160,7 @@ impl Server {
     /// The instances of an object that the device has registered.
     fn instances(&self, key: DeviceKey, object: ObjectId) -> Vec<InstanceId> {
         let registered = self.devices.get(key).and_then(|device| device.registration.as_deref());
-        let listed = registered.map(|registered| registered.objects.objects.as_slice()).unwrap_or_default();
+        let listed = registered.map(|registered| &registered.objects.objects[..]).unwrap_or_default();
         listed.iter().filter(|(listed, _)| *listed == object).filter_map(|(_, instance)| *instance).collect()
     }
 
@@ -166,7 +181,7 @@ impl Server {
         let device = self.devices.get(key)?;
         let registered = device.registration.as_deref()?;
         let spoken = Spoken { version: registered.version, listed: &registered.objects.formats };
-        let formats = what.formats(spoken, &self.config.model);
+        let formats = what.formats(spoken, &self.model_of_device(key));
         let formats = match formats {
             Some((which, wanted)) => device.formats.order(which, &wanted),
             None => [None].to_vec(),

@@ -6,10 +6,13 @@ use alloc::vec::Vec;
 use coap::Code;
 
 use super::attributes::Attributes;
+use super::check::Rules;
 use super::reason::Reason;
 use crate::format::link::LinkError;
 use crate::format::{DecodeError, Record};
+use crate::model::ObjectModel;
 use crate::path::Path;
+use crate::server::Version;
 use crate::value::Node;
 
 /// Names an operation. Never used twice by one server.
@@ -58,6 +61,24 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether a device that speaks this version could take it, as far as the model knows (dm_06).
+    ///
+    /// # Errors
+    /// [`OperationError::Invalid`] with the path and the reason.
+    ///
+    /// ```
+    /// use lwm2m::model::ObjectModel;
+    /// use lwm2m::path::Path;
+    /// use lwm2m::server::{Operation, Version};
+    ///
+    /// let execute = Operation::Execute(Path::resource(3, 0, 9), None);
+    /// let error = execute.check(&ObjectModel::CORE, Version::V1_1).unwrap_err();
+    /// assert_eq!(error.to_string(), "/3/0/9: \"Battery Level\" can only be read");
+    /// ```
+    pub fn check(&self, model: &ObjectModel, spoken: Version) -> Result<(), OperationError> {
+        Rules { model, spoken }.check(self)
+    }
+
     /// What it is about; the root for composites.
     pub fn path(&self) -> Path {
         match self {

@@ -1,13 +1,13 @@
 //! Operations on devices: formats, errors, observations, queue mode.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 
 use coap::{Code, ContentFormat, Request, Response};
 
 use super::super::*;
 use super::rig::*;
 use crate::path::{InstanceId, Path, ResourceId, ResourceInstanceId};
-use crate::value::{Instance, Node, Resource, Value};
+use crate::value::{Instance, Kind, Node, Resource, Value};
 
 const STATE: Path = Path::resource(5, 0, 3);
 const VERSION: Path = Path::resource(3, 0, 3);
@@ -338,7 +338,7 @@ fn a_loaded_object_gives_types_and_checks() {
     let sensor = crate::model::ResourceDefinition::new(
         5_700,
         "Sensor Value",
-        crate::value::Kind::Float,
+        Kind::Float,
         crate::model::Access::Read,
         "",
     );
@@ -353,4 +353,39 @@ fn a_loaded_object_gives_types_and_checks() {
     assert_eq!(rig.result(id), value(Value::Float(21.5)));
     let id = rig.operate("a", Operation::Write(path, Node::single(Value::Float(1.0))));
     assert!(matches!(rig.result(id), Err(OperationError::Invalid { .. })));
+}
+
+#[test]
+fn the_version_of_an_object_that_the_device_registered_decides() {
+    use crate::model::{Access, ObjectDefinition, ObjectModel, ObjectVersion, ResourceDefinition};
+    let object = |version, kind| ObjectDefinition {
+        version,
+        resources: alloc::vec![ResourceDefinition::new(1, "Level", kind, Access::ReadWrite, "")].into(),
+        ..ObjectDefinition::new(30_000, "Tank", &[], "")
+    };
+    let newest = ObjectVersion::new(1, 1);
+    let objects = [object(ObjectVersion::FIRST, Kind::Integer), object(newest, Kind::Float)];
+    let (mut rig, link) = rig();
+    rig.server.set_model(ObjectModel::CORE.with(objects));
+    let path = Path::resource(30_000, 0, 1);
+    let (whole, real) = (Value::Integer(2), Value::Float(2.0));
+    for (links, right, wrong) in [
+        ("</3/0>,</30000/0>", &whole, &real),
+        ("</3/0>,</30000>;ver=1.0,</30000/0>", &whole, &real),
+        ("</3/0>,</30000>;ver=1.1,</30000/0>", &real, &whole),
+        ("</3/0>,</30000/0>;ver=\"1.1\"", &real, &whole),
+        // Nobody has told this one: the newest is the best guess.
+        ("</3/0>,</30000>;ver=2.0", &real, &whole),
+    ] {
+        // Not so soon that it is told to wait.
+        rig.wait(60);
+        let register = Request::post("/rd").query("ep=a").query("lwm2m=1.1");
+        rig.request(link, register.content(ContentFormat::LINK_FORMAT, links));
+        let id = rig.operate("a", Operation::Read(path));
+        rig.reply("/30000/0/1", text("2"));
+        assert_eq!(rig.result(id), value(right.clone()), "{links}");
+        let id = rig.operate("a", Operation::Write(path, Node::single(wrong.clone())));
+        let error = rig.result(id).unwrap_err().to_string();
+        assert!(error.starts_with("/30000/0/1: \"Level\" takes"), "{links}: {error}");
+    }
 }
