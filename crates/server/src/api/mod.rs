@@ -4,6 +4,7 @@
 
 mod devices;
 mod files;
+mod object_models;
 mod operations;
 mod packages;
 mod problem;
@@ -14,6 +15,9 @@ use utoipa::ToSchema;
 
 pub use devices::{AddDevice, AddedDevice, Device, Security};
 pub use files::FilesCertificate;
+pub use object_models::{
+    ObjectModel, ObjectModelFault, ObjectModelFolder, ObjectSource, ObjectXml, ResourceModel,
+};
 pub use operations::{Answer, DeviceValue, Operation, OperationKind, OperationState, QueueOperation};
 pub use packages::{Image, Package};
 pub use problem::Problem;

@@ -7,6 +7,7 @@ mod devices;
 mod directory;
 mod feed;
 mod known;
+mod object_models;
 pub mod operations;
 mod packages;
 mod start;
@@ -21,6 +22,9 @@ pub use devices::{AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError
 pub use directory::{Admitted, Directory, Security};
 pub use feed::{Feed, News, Transfer};
 pub use known::{KnownDevices, KnownRegistration, SessionBytes, StoredRegistration};
+pub use object_models::{
+    AddObjectModelError, FolderFault, FolderReading, KnownObject, RemoveObjectModelError, Source,
+};
 pub use packages::{PackageText, Upload, UploadError};
 pub use start::{StartError, open_vault};
 pub use upgrades::{
@@ -46,6 +50,8 @@ pub enum Order {
     Start(Box<Started>),
     /// An operator wants an upgrade canceled; the wish is durable.
     Cancel(UpgradeKey),
+    /// Other objects are known from now on ([`App::model`]).
+    ModelChanged,
     /// An operation was queued and is durable.
     Operate(Box<operations::Queued>),
     /// An operation was taken back; that is durable.
@@ -143,6 +149,7 @@ struct Inner {
     directory: Arc<Directory>,
     feed: Feed,
     operations: operations::EndedOperations,
+    object_models: object_models::ObjectModels,
     orders: mpsc::Sender<Order>,
     settings: Settings,
     /// Held from the change of a device in the store to that of the directory: shared while adding, so that
@@ -176,6 +183,7 @@ impl App {
             directory: Arc::default(),
             feed: Feed::default(),
             operations: operations::EndedOperations::default(),
+            object_models: object_models::ObjectModels::new(config.lwm2m.object_models.clone()),
             orders,
             settings,
             devices_change: RwLock::default(),

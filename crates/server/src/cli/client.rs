@@ -68,6 +68,11 @@ impl Client {
         self.checked(self.agent.delete(self.url(path)).call()).map(|_| ())
     }
 
+    /// Sends a small file of this type.
+    pub fn send<T: DeserializeOwned>(&self, path: &str, kind: &str, bytes: &[u8]) -> Result<T, Failure> {
+        self.read(self.agent.post(self.url(path)).header("content-type", kind).send(bytes))
+    }
+
     /// Sends a file.
     pub fn upload<T: DeserializeOwned>(
         &self,

@@ -6,6 +6,7 @@ mod device;
 mod events;
 mod failure;
 mod files;
+mod object_model;
 mod operation;
 mod output;
 mod package;
@@ -80,6 +81,9 @@ enum Action {
     /// Start and follow upgrades.
     #[command(subcommand)]
     Upgrade(upgrade::Upgrade),
+    /// Say which objects and resources devices have.
+    #[command(subcommand)]
+    ObjectModel(object_model::ObjectModel),
     /// Downloads over HTTP and HTTPS.
     #[command(subcommand)]
     Files(files::Files),
@@ -99,6 +103,7 @@ pub fn run() -> ExitCode {
         Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
         Action::Package(package) => client().and_then(|client| package.run(&client, &output)),
         Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
+        Action::ObjectModel(models) => client().and_then(|client| models.run(&client, &output)),
         Action::Files(files) => client().and_then(|client| files.run(&client, &output)),
         Action::Openapi => {
             output.text(crate::http::document().trim_end());

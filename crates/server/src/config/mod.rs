@@ -74,6 +74,12 @@ pub const KEYS: &[Key] = &[
         "Accept pre-shared keys under 16 bytes, for old devices that cannot hold more.",
     ),
     key(
+        "lwm2m.object_models",
+        "",
+        "A folder with object definitions in OMA's XML (files *.xml), read at the start and by\n\
+         `updraft object-model reload`. Files that cannot be used are told in the log and left out.",
+    ),
+    key(
         "files.https_bind",
         "off",
         "Where devices download images over HTTPS, such as 0.0.0.0:8443; off unless set, since devices\n\
@@ -163,6 +169,7 @@ pub struct Lwm2m {
     pub public_host: Option<Host>,
     pub shards: NonZeroU8,
     pub allow_short_keys: bool,
+    pub object_models: Option<PathBuf>,
 }
 
 /// The keys under `files`.
@@ -352,6 +359,7 @@ impl Reader {
         let public_host = self.read("lwm2m.public_host", value::HOST, |text| optional(text, Host::from_str));
         let shards = self.read("lwm2m.shards", "a number from 1 to 64, or 0 for one per processor", shards);
         let allow_short_keys = self.read("lwm2m.allow_short_keys", value::BOOL, value::boolean);
+        let object_models = self.read("lwm2m.object_models", "the path of a folder", |text| Some(path(text)));
         let (coaps_bind, coap_bind) = (coaps_bind?, coap_bind?);
         if coaps_bind.len() + coap_bind.len() > MAX_SOCKETS {
             self.refuse("lwm2m.coaps_bind", "at most 16 addresses together with lwm2m.coap_bind");
@@ -365,6 +373,7 @@ impl Reader {
             public_host: public_host?,
             shards: shards?,
             allow_short_keys: allow_short_keys?,
+            object_models: object_models?,
         })
     }
 

@@ -5,6 +5,7 @@ mod body;
 mod devices;
 mod files;
 mod health;
+mod object_models;
 mod openapi;
 mod operations;
 mod origin;

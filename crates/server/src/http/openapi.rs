@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Context, devices, files, health, operations, packages, upgrades};
+use super::{Context, devices, files, health, object_models, operations, packages, upgrades};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -19,6 +19,8 @@ use super::{Context, devices, files, health, operations, packages, upgrades};
     tags(
         (name = "devices", description = "Who may connect, and what is known of them."),
         (name = "operations", description = "What devices are asked to do, and the values they tell."),
+        (name = "object models", description = "Which objects and resources there are, and what can be done with \
+         them."),
         (name = "packages", description = "Firmware images."),
         (name = "upgrades", description = "One package for one device, from the offer to the proof."),
         (name = "files", description = "Downloads over HTTP and HTTPS."),
@@ -35,6 +37,10 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(operations::queue::queue, operations::list::list))
         .routes(routes!(operations::show::show, operations::cancel::cancel))
         .routes(routes!(operations::values::values))
+        .routes(routes!(object_models::add::add, object_models::list::list))
+        .routes(routes!(object_models::show::show))
+        .routes(routes!(object_models::remove::remove))
+        .routes(routes!(object_models::reload::reload))
         .routes(routes!(packages::upload::upload, packages::list::list))
         .routes(routes!(packages::show::show))
         .routes(routes!(upgrades::start::start, upgrades::list::list))

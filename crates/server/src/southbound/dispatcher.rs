@@ -169,6 +169,7 @@ impl Dispatcher {
             Order::Removed { endpoint } => self.removed(endpoint),
             Order::Start(started) => self.start_upgrade(*started),
             Order::Cancel(key) => self.cancel_upgrade(key),
+            Order::ModelChanged => self.tell_model(),
             Order::Operate(queued) => self.operate(*queued),
             Order::CancelOperation { endpoint, id } => self.queues.canceled(&endpoint, id),
         }
@@ -182,6 +183,7 @@ impl Dispatcher {
             Report::NotRestored(endpoint) => self.not_restored(shard, &endpoint),
             Report::NotStarted(id, error) => self.upgrade_not_started(shard, id, error),
             Report::Operated { id, endpoint, result } => self.operated(&endpoint, id, *result),
+            Report::NotAsked { id, endpoint, detail } => self.not_asked(&endpoint, id, &detail),
             Report::IdentityUnknown(stranger) => self.strangers.knocked(stranger),
             Report::KeyRejected { endpoint, remote } => self.key_rejected(&endpoint, remote),
         }

@@ -3,17 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use lwm2m::model::ObjectModel;
 use lwm2m::object::device::{FIRMWARE_VERSION, MANUFACTURER, MODEL};
 use lwm2m::path::Path;
 use lwm2m::server::upgrade::{UpgradeEvent, UpgradeId, UpgradePlan, UpgradeRecord};
-use lwm2m::server::{
-    Endpoint, Event, Operation, OperationError, OperationOutput, RegistrationSnapshot, StartError,
-};
+use lwm2m::server::{Endpoint, Event, OperationError, OperationOutput, RegistrationSnapshot, StartError};
 use uuid::Uuid;
 
 use super::station::Restored;
 use super::strangers::Stranger;
 use crate::app::SessionBytes;
+use crate::app::operations::Request;
 
 /// What a shard with its DTLS is told.
 #[derive(Debug)]
@@ -52,7 +52,9 @@ pub enum ShardCommand {
     /// Forget this device and end its session: it was removed (SECURITY rule k07).
     Remove(String),
     /// Ask this device.
-    Operate { id: Uuid, endpoint: Endpoint, operation: Box<Operation> },
+    Operate { id: Uuid, endpoint: Endpoint, request: Box<Request> },
+    /// Know other objects from now on.
+    Model(ObjectModel),
 }
 
 /// What a shard tells.
@@ -66,6 +68,8 @@ pub enum Report {
     NotStarted(UpgradeId, StartError),
     /// What was asked of a device has ended.
     Operated { id: Uuid, endpoint: Endpoint, result: Box<Result<OperationOutput, OperationError>> },
+    /// An operation makes no sense for this device, whose objects it knows by now.
+    NotAsked { id: Uuid, endpoint: Endpoint, detail: String },
     /// Registrations that were asked for; those that have ended are missing.
     Saved(Vec<Saved>),
     /// A registration was not taken up.
@@ -104,6 +108,7 @@ impl Report {
             Self::Event(Event::Registered { .. } | Event::Deregistered { .. })
             | Self::NotStarted(..)
             | Self::Operated { .. }
+            | Self::NotAsked { .. }
             | Self::Saved(_)
             | Self::NotRestored(_) => false,
             Self::Event(_) | Self::Described { .. } | Self::KeyRejected { .. } | Self::IdentityUnknown(_) => {

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use lwm2m::server::{
-    Event, Operation, OperationId, OperationOutput, RegistrationSnapshot, RestoreError, Server,
+    Endpoint, Event, Operation, OperationId, OperationOutput, RegistrationSnapshot, RestoreError, Server,
 };
 use machine::{Instant, Link, Machine, SessionCommand, SessionEvent, SessionMachine};
 use net::Commanded;
 use uuid::Uuid;
 
 use super::messages::{FACTS, Fact, Report, ShardCommand};
+use crate::app::operations::Request;
 
 /// The LwM2M server of one shard, which also reads what every device is.
 #[derive(Debug)]
@@ -52,6 +53,20 @@ impl Shard {
     pub fn restore(&mut self, snapshot: RegistrationSnapshot, now: Instant) -> Result<(), RestoreError> {
         self.now = now;
         self.server.restore(snapshot, now)
+    }
+
+    /// Asks a device in the types of the versions of objects that it registered.
+    fn operate(&mut self, id: Uuid, endpoint: Endpoint, request: &Request) {
+        match request.operation(&self.server.model_of(&endpoint)) {
+            Ok(operation) => {
+                let asked = self.server.operate(&endpoint, operation, self.now);
+                self.asked.insert(asked, Asked::Operation(id));
+            }
+            Err(error) => {
+                let detail = error.to_string();
+                self.reports.push_back(Report::NotAsked { id, endpoint, detail });
+            }
+        }
     }
 
     /// Turns events of the server into reports.
@@ -150,10 +165,8 @@ impl Commanded for Shard {
                 self.server.release(&endpoint, now);
             }
             ShardCommand::Served { id, offset, length } => self.server.image_served(id, offset, length, now),
-            ShardCommand::Operate { id, endpoint, operation } => {
-                let asked = self.server.operate(&endpoint, *operation, now);
-                self.asked.insert(asked, Asked::Operation(id));
-            }
+            ShardCommand::Operate { id, endpoint, request } => self.operate(id, endpoint, &request),
+            ShardCommand::Model(model) => self.server.set_model(model),
         }
     }
 }

@@ -115,6 +115,7 @@ impl<'a> Starter<'a> {
         let config = lwm2m::server::Config {
             public_uris: self.app.pull_bases(),
             shard: number,
+            model: self.app.model(),
             ..lwm2m::server::Config::default()
         };
         let shard = Shard::new(Server::new(config, admissions.clone(), random()?));

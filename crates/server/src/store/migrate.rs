@@ -11,6 +11,7 @@ const STEPS: &[(i64, &str)] = &[
     (1, include_str!("migrations/0001_first.sql")),
     (2, include_str!("migrations/0002_operations.sql")),
     (3, include_str!("migrations/0003_registrations.sql")),
+    (4, include_str!("migrations/0004_object_models.sql")),
 ];
 
 /// Why the schema is not up to date.

@@ -12,6 +12,7 @@ mod folder;
 mod images;
 mod lives;
 mod migrate;
+pub mod object_models;
 pub mod observations;
 pub mod operations;
 pub mod packages;

@@ -9,7 +9,6 @@ pub mod values;
 
 use std::time::Duration;
 
-use lwm2m::model::ObjectModel;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
@@ -130,17 +129,14 @@ impl Default for EndedOperations {
 }
 
 impl App {
-    /// The objects that are known.
-    pub fn model(&self) -> ObjectModel {
-        ObjectModel::CORE
-    }
-
     /// Queues an operation. It is durable when this returns, and carried out when the device is there.
     ///
     /// # Errors
     /// There is no such device, no device could do it, too many wait, or it cannot be stored.
     pub async fn queue_operation(&self, wanted: QueueOperation) -> Result<Operation, QueueOperationError> {
-        wanted.request.operation(&self.model())?;
+        let (model, version) = self.model_of(&wanted.endpoint).await?;
+        let operation = wanted.request.operation(&model)?;
+        operation.check(&model, version).map_err(BadRequest::from)?;
         if wanted.expires_in < Duration::from_secs(1) || wanted.expires_in > LONGEST_EXPIRY {
             return Err(QueueOperationError::BadExpiry);
         }

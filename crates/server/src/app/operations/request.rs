@@ -4,7 +4,7 @@ use std::fmt;
 
 use lwm2m::model::ObjectModel;
 use lwm2m::path::Path;
-use lwm2m::server::Operation;
+use lwm2m::server::{Operation, OperationError};
 use serde_json::Value as Json;
 
 use super::values::{self, BadValue};
@@ -60,7 +60,7 @@ pub struct Request {
 }
 
 /// Why an operation cannot be asked of any device.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[derive(Clone, PartialEq, Debug, thiserror::Error)]
 pub enum BadRequest {
     /// Where?
     #[error("a path is missing")]
@@ -74,6 +74,9 @@ pub enum BadRequest {
     /// The value does not fit.
     #[error(transparent)]
     Value(#[from] BadValue),
+    /// The object model forbids it.
+    #[error(transparent)]
+    Model(#[from] OperationError),
 }
 
 impl Request {

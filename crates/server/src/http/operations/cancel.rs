@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
-use super::{parse_id, shown, unknown_operation};
+use super::{named, parse_id, unknown_operation};
 use crate::api;
 use crate::app::operations::CancelOperationError;
 use crate::http::Context;
@@ -30,7 +30,7 @@ pub async fn cancel(
 ) -> Result<Json<api::Operation>, Problem> {
     let number = parse_id(&endpoint, &id)?;
     match context.app.cancel_operation(&endpoint, number).await {
-        Ok(operation) => Ok(Json(shown::operation(operation, &context.app.model()))),
+        Ok(operation) => Ok(named(&context, operation).await),
         Err(CancelOperationError::Unknown { .. }) => Err(unknown_operation(&endpoint, &id)),
         Err(error @ CancelOperationError::TooLate(_)) => {
             Err(Problem::new(StatusCode::CONFLICT, "too-late", "It is too late to take it back", error))

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{shown, unknown_device};
+use super::{model_of, shown, unknown_device};
 use crate::api;
 use crate::http::Context;
 use crate::http::body::Queried;
@@ -48,7 +48,7 @@ pub async fn list(
         .operations(&endpoint, &before, limit + 1)
         .await
         .map_err(|error| Problem::store("operations could not be read", &error))?;
-    let model = context.app.model();
+    let model = model_of(&context, &endpoint).await;
     let show = |operation| shown::operation(operation, &model);
     Ok(Json(page(operations, limit, |operation| operation.id.to_string(), show)))
 }

@@ -7,9 +7,27 @@ pub mod show;
 mod shown;
 pub mod values;
 
+use axum::Json;
+use lwm2m::model::ObjectModel;
 use uuid::Uuid;
 
+use super::Context;
 use super::problem::Problem;
+use crate::api;
+use crate::store::operations::Operation;
+
+/// What names the values of a device.
+async fn model_of(context: &Context, endpoint: &str) -> ObjectModel {
+    let found = context.app.model_of(endpoint).await;
+    // Names are not worth an error.
+    found.map_or_else(|_| context.app.model(), |(model, _)| model)
+}
+
+/// An operation with the names of its values.
+async fn named(context: &Context, operation: Operation) -> Json<api::Operation> {
+    let model = model_of(context, &operation.endpoint).await;
+    Json(shown::operation(operation, &model))
+}
 
 fn unknown_device(endpoint: &str) -> Problem {
     Problem::not_found(format!("there is no device with the endpoint name {endpoint}"))

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
-use super::{shown, unknown_device};
+use super::{named, unknown_device};
 use crate::api;
 use crate::app::operations::{OperationKind, QueueOperation, QueueOperationError, Request, USUAL_EXPIRY};
 use crate::http::Context;
@@ -36,7 +36,7 @@ pub async fn queue(
     let expires_in = body.expires_in_seconds.map_or(USUAL_EXPIRY, Duration::from_secs);
     let wanted = QueueOperation { request: request(body)?, endpoint, expires_in };
     match context.app.queue_operation(wanted).await {
-        Ok(operation) => Ok((StatusCode::CREATED, Json(shown::operation(operation, &context.app.model())))),
+        Ok(operation) => Ok((StatusCode::CREATED, named(&context, operation).await)),
         Err(error) => Err(problem(&error)),
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{parse_id, shown, unknown_operation};
+use super::{named, parse_id, unknown_operation};
 use crate::api;
 use crate::http::Context;
 use crate::http::body::Queried;
@@ -53,7 +53,7 @@ pub async fn show(
         None => context.app.operation(&endpoint, number).await,
     };
     match found {
-        Ok(Some(operation)) => Ok(Json(shown::operation(operation, &context.app.model()))),
+        Ok(Some(operation)) => Ok(named(&context, operation).await),
         Ok(None) => Err(unknown_operation(&endpoint, &id)),
         Err(error) => Err(Problem::store("the operation could not be read", &error)),
     }

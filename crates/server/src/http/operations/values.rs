@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 
-use super::{shown, unknown_device};
+use super::{model_of, shown, unknown_device};
 use crate::api;
 use crate::http::Context;
 use crate::http::problem::Problem;
@@ -27,6 +27,6 @@ pub async fn values(
         .await
         .map_err(|error| Problem::store("values could not be read", &error))?;
     values.sort_by_key(|value| value.path.parse::<lwm2m::path::Path>().ok());
-    let model = context.app.model();
+    let model = model_of(&context, &endpoint).await;
     Ok(Json(values.into_iter().map(|value| shown::value(value, &model)).collect()))
 }

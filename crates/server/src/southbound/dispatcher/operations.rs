@@ -65,14 +65,24 @@ impl Dispatcher {
     fn send_operation(&mut self, sending: Sending) {
         let Sending { id, endpoint, request } = sending;
         let shard = self.presence.shard(&endpoint);
-        match (shard, request.operation(&self.app.model())) {
-            (Some(shard), Ok(operation)) => {
-                let operation = Box::new(operation);
-                self.outboxes.send(shard, ShardCommand::Operate { id, endpoint, operation });
+        match shard {
+            Some(shard) => {
+                let request = Box::new(request);
+                self.outboxes.send(shard, ShardCommand::Operate { id, endpoint, request });
             }
-            (None, Ok(_)) => self.operated(&endpoint, id, Err(OperationError::NotRegistered)),
-            // The object model has changed since it was queued.
-            (_, Err(error)) => self.queues.refused(&endpoint, id, &error.to_string(), self.app.now()),
+            None => self.operated(&endpoint, id, Err(OperationError::NotRegistered)),
+        }
+    }
+
+    /// The object model or the device has changed since it was queued.
+    pub(super) fn not_asked(&mut self, endpoint: &Endpoint, id: Uuid, detail: &str) {
+        self.queues.refused(endpoint, id, detail, self.app.now());
+    }
+
+    /// The shards know what the use cases know.
+    pub(super) fn tell_model(&mut self) {
+        for shard in 0..self.count {
+            self.outboxes.send(shard, ShardCommand::Model(self.app.model()));
         }
     }
 

@@ -1,0 +1,7 @@
+//! `/api/v1/object-models`
+
+pub mod add;
+pub mod list;
+pub mod reload;
+pub mod remove;
+pub mod show;
