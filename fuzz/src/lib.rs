@@ -7,9 +7,11 @@
 pub mod block_reassembly;
 pub mod coap_endpoint;
 pub mod coap_message;
+pub mod ddf;
 mod dtls_ends;
 pub mod dtls_handshake;
 pub mod dtls_record;
+pub mod formats;
 pub mod register_query;
 mod script;
 
@@ -23,11 +25,19 @@ pub type Target = fn(&[u8]);
 /// All targets by the names of their programs and of the folders of their corpora.
 pub const TARGETS: &[(&str, Target)] = &[
     ("block_reassembly", block_reassembly::target),
+    ("cbor", formats::cbor),
     ("coap_endpoint", coap_endpoint::target),
     ("coap_message", coap_message::target),
+    ("ddf", ddf::target),
     ("dtls_handshake", dtls_handshake::target),
     ("dtls_record", dtls_record::target),
+    ("link_format", formats::link_format),
+    ("lwm2m_cbor", formats::lwm2m_cbor),
+    ("lwm2m_json", formats::lwm2m_json),
     ("register_query", register_query::target),
+    ("senml_cbor", formats::senml_cbor),
+    ("senml_json", formats::senml_json),
+    ("tlv", formats::tlv),
 ];
 
 /// What libFuzzer calls; without it a program that replays the files it is given.
