@@ -96,6 +96,14 @@ impl Kind {
         config
     }
 
+    /// The client that it has inside; a RYZ014's stems from Wakaama, with a DTLS of its own.
+    pub const fn profile(self) -> Profile {
+        match self {
+            Self::Ryz014 => Profile::Standard,
+            Self::Bc35G | Self::Bc28 | Self::Bc95 => Profile::LiteOs,
+        }
+    }
+
     /// The endpoint name, which is also the usual identity of its pre-shared key.
     pub fn endpoint_name(self, imei: &Imei) -> String {
         match self {

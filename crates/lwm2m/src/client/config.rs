@@ -24,9 +24,10 @@ pub struct Config {
     pub endpoint_name: String,
     /// The version of LwM2M to register with; a server that refuses it is offered 1.0.
     pub version: Version,
-    /// The servers, unless [`Config::saved`] knows better.
+    /// The accounts that the device leaves its factory with.
     pub accounts: Accounts,
-    /// What an earlier run of the same device has asked its owner to keep ([`Event::SaveWanted`]).
+    /// What an earlier run of the same device has asked its owner to keep ([`Event::SaveWanted`]). It counts
+    /// more than `accounts`, unless those are others than they were then.
     ///
     /// [`Event::SaveWanted`]: super::Event::SaveWanted
     pub saved: Option<Saved>,

@@ -137,10 +137,24 @@ impl<F: FirmwareStore> Client<F> {
         reach.credential().cloned()
     }
 
-    /// The link to that server is doubted: an update is to prove it.
+    /// The link to that server is doubted: a new session is to take its place, or an update to prove it.
     pub(super) fn prove_download_link(&mut self, now: Instant) {
-        if let Some(index) = self.download_index() {
-            self.servers.0[index].registration.update_now(now);
+        let Some(index) = self.download_index() else { return };
+        let registration = &mut self.servers.0[index].registration;
+        let is_secured = registration.proven_link().is_some_and(|link| link.is_secured());
+        if is_secured && !self.config.quirks.clings_to_session {
+            self.renew_session(index, now);
+        } else {
+            registration.update_now(now);
+        }
+    }
+
+    /// Leaves the session with a server for a new one, on which the registration may be found again.
+    pub(super) fn renew_session(&mut self, index: usize, now: Instant) {
+        let left = self.servers.0[index].registration.renew_session(now);
+        if let Some(link @ Link::Secured(_)) = left {
+            self.endpoint.forget(link, now);
+            self.sessions.push_back(SessionCommand::Close(link));
         }
     }
 
@@ -158,7 +172,7 @@ impl<F: FirmwareStore> Client<F> {
         for index in 0..self.servers.0.len() {
             let due = |client: &Self| client.servers.0.get(index)?.registration.due();
             if self.sleep.needs_session() && due(self).is_some_and(|due| due <= now) {
-                self.leave_sleeping_session(index, now);
+                self.renew_session(index, now);
             }
             while let Some(server) = self.servers.0.get_mut(index)
                 && let Some(step) = server.registration.next_step(&mut self.requests, now)
@@ -455,12 +469,18 @@ impl<F: FirmwareStore> Client<F> {
     pub(super) fn bootstrap_finished(&mut self, now: Instant) {
         self.before_bootstrap = None;
         self.bootstrap.finish(now);
-        let timeout: Option<Duration> = bootstrap_entry(&self.data).and_then(|entry| entry.account_timeout);
-        self.bootstrap_account_ends = timeout.map(|timeout| now + timeout);
+        self.end_bootstrap_account_later(now);
         self.save_wanted = true;
         self.take_up_servers(now);
         let servers = self.servers.0.iter().map(|server| server.entry.short_server_id).collect();
         self.events.push_back(Event::Bootstrapped { servers });
+    }
+
+    /// The time of the bootstrap account (`/0/x/12`) runs from the bootstrap on, and anew from each start,
+    /// since nobody knows how long the device was off.
+    pub(super) fn end_bootstrap_account_later(&mut self, now: Instant) {
+        let timeout: Option<Duration> = bootstrap_entry(&self.data).and_then(|entry| entry.account_timeout);
+        self.bootstrap_account_ends = timeout.map(|timeout| now + timeout);
     }
 
     /// Registers with the accounts that are there now.

@@ -17,6 +17,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use coap::{Endpoint, Failure, RequestId};
+use firmware::Crc32;
 use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
@@ -87,6 +88,8 @@ pub struct Client<F> {
     random: Random,
     /// What objects other than 5 hold.
     data: Data,
+    /// Names what they held when the device left its factory.
+    origin: Crc32,
     /// What they held before the bootstrap that is under way, to go back to.
     before_bootstrap: Option<Data>,
     servers: Servers,
@@ -140,13 +143,16 @@ impl<F: FirmwareStore> Client<F> {
     pub fn new(config: Config, store: F, seed: Seed, first_request: OpenRequest, now: Instant) -> Self {
         let mut random = Random::new(seed);
         let mut data = factory_data(&config);
-        let kept = config.saved.as_ref().and_then(|saved| saved::decode(saved.as_bytes(), &mut data));
+        let origin = saved::origin(&data);
+        let saved = config.saved.as_ref().map(Saved::as_bytes);
+        let kept = saved.and_then(|saved| saved::decode(saved, origin, &mut data));
         let update = FirmwareUpdate::new(store, &config.firmware);
         let retry = (config.shortest_retry, config.longest_retry);
         let mut client = Self {
             endpoint: Endpoint::new(config.coap.clone(), random.seed()),
             servers: Servers::of(&config, &data, now),
             data,
+            origin,
             before_bootstrap: None,
             kept: kept.unwrap_or_default(),
             bootstrap: Bootstrap::new(config.quirks.bootstrap.asks_for_pack, retry),
@@ -176,6 +182,8 @@ impl<F: FirmwareStore> Client<F> {
         client.restore_observations(now);
         if client.servers.0.is_empty() {
             client.want_bootstrap(now);
+        } else {
+            client.end_bootstrap_account_later(now);
         }
         if let Some(UriWritten::Download(uri, kept)) = client.update.interrupted_download() {
             client.start_pull(uri, &kept, now);
@@ -226,7 +234,7 @@ impl<F: FirmwareStore> Client<F> {
 
     /// What the owner is to keep over a restart; see [`Event::SaveWanted`].
     pub fn save(&self) -> Saved {
-        Saved(saved::encode(&self.data, &self.observations_to_keep()))
+        Saved(saved::encode(self.origin, &self.data, &self.observations_to_keep()))
     }
 
     /// Deregisters everywhere; an [`Event::Deregistered`] for each server follows.

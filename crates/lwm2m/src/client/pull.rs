@@ -55,9 +55,8 @@ impl<F: FirmwareStore> Client<F> {
         if matches!(uri.scheme, Scheme::Http | Scheme::Https) {
             return self.start_fetch(kept, now);
         }
-        let size = self.config.firmware.block_size;
         let identified = kept.etag.is_some();
-        let download = Download::new(size, kept.offset, kept.etag.as_deref());
+        let download = self.new_download(kept.offset, kept.etag.as_deref());
         let route = match self.config.firmware.route {
             DownloadRoute::Registration => Route::Registration,
             DownloadRoute::Separate(_) => Route::Separate(None),
@@ -69,6 +68,11 @@ impl<F: FirmwareStore> Client<F> {
             return;
         }
         self.pull = Some(pull);
+    }
+
+    fn new_download(&self, offset: u64, etag: Option<&[u8]>) -> Download {
+        let download = Download::new(self.config.firmware.block_size, offset, etag);
+        if self.config.quirks.begins_plainly { download.begin_plainly() } else { download }
     }
 
     /// Whether the host can be called at all.
@@ -198,22 +202,32 @@ impl<F: FirmwareStore> Client<F> {
 
     /// Another image lies there now than the one that was begun.
     fn restart_pull(&mut self, now: Instant) {
+        let download = self.new_download(0, None);
         if self.update.restart().is_err() {
             self.drop_pull(now);
         } else if let Some(pull) = &mut self.pull {
-            pull.download = Download::new(self.config.firmware.block_size, 0, None);
+            pull.download = download;
             pull.identified = false;
             self.retry_pull(Duration::ZERO, now);
         }
     }
 
-    /// An exchange was given up or its session ended: the link has to prove itself first.
+    /// An exchange was given up or its session ended. The other side may not know the session any more, which
+    /// only a new handshake can tell.
     pub(super) fn pull_unanswered(&mut self, now: Instant) {
         self.retry_pull(Duration::ZERO, now);
         let Some(pull) = &mut self.pull else { return };
-        if pull.route == Route::Registration {
-            pull.doubted = true;
-            self.prove_download_link(now);
+        match pull.route {
+            Route::Registration => {
+                pull.doubted = true;
+                self.prove_download_link(now);
+            }
+            Route::Separate(Some(link @ Link::Secured(_))) => {
+                self.endpoint.forget(link, now);
+                self.sessions.push_back(SessionCommand::Close(link));
+                self.reopen_own_link(now);
+            }
+            Route::Separate(_) => {}
         }
     }
 
@@ -247,6 +261,10 @@ impl<F: FirmwareStore> Client<F> {
             return;
         }
         self.retry_pull(Duration::ZERO, now);
+        self.reopen_own_link(now);
+    }
+
+    fn reopen_own_link(&mut self, now: Instant) {
         if let Some(mut pull) = self.pull.take() {
             pull.route = Route::Separate(None);
             self.open_own_link(&mut pull, now);

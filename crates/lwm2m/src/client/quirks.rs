@@ -80,6 +80,13 @@ pub struct Quirks {
     pub drops_query: bool,
     /// Requests carry a token of no bytes (item 14).
     pub empty_tokens: bool,
+    /// The first GET of a download asks for no block size (item 9).
+    pub begins_plainly: bool,
+    /// A push that starts over while one is open is put off with 5.03 (item 5).
+    pub strict_push: bool,
+    /// A session that has fallen silent is given up only after an update of the registration has been
+    /// repeated in vain too (item 22).
+    pub clings_to_session: bool,
 }
 
 /// Which formats a client reads and writes.
@@ -171,6 +178,9 @@ impl Quirks {
         refuses_arguments: false,
         drops_query: false,
         empty_tokens: false,
+        begins_plainly: false,
+        strict_push: false,
+        clings_to_session: false,
     };
 
     const ANJAY: Self = Self {
@@ -196,6 +206,9 @@ impl Quirks {
         settles_for: Duration::from_secs(1),
         well_known_core: Code::BAD_OPTION,
         coalesces_for: Duration::from_secs(1),
+        begins_plainly: true,
+        strict_push: true,
+        clings_to_session: true,
         ..Self::STANDARD
     };
 
@@ -215,6 +228,9 @@ impl Quirks {
         },
         bootstrap: BootstrapStyle { asks_for_pack: false, preferred_format: Some(SENML_CBOR) },
         coalesces_for: Duration::from_secs(1),
+        begins_plainly: true,
+        strict_push: true,
+        clings_to_session: true,
         ..Self::STANDARD
     };
 
@@ -236,6 +252,7 @@ impl Quirks {
         // Item 18.
         discover: Support::Refused(Code::NOT_IMPLEMENTED),
         composites: Support::Acknowledged,
+        begins_plainly: true,
         ..Self::STANDARD
     };
 

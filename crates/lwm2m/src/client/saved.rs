@@ -2,13 +2,15 @@
 //!
 //! | bytes | meaning (numbers big-endian) |
 //! | ---: | --- |
-//! | 1 | version of this layout: 1 |
+//! | 1 | version of this layout: 2 |
+//! | 4 | CRC-32 of the objects as the configuration makes them: what was saved under other accounts does not count |
 //! | 2 | objects that follow, each as number (2), length (4), TLV |
 //! | 2 | observations that follow, each as short server id (2), length of the token (1), token, depth of the path (1), its numbers (2 each), format (2), sequence (4) |
 
 use alloc::vec::Vec;
 
 use coap::Token;
+use firmware::Crc32;
 
 use super::data::Data;
 use crate::format::tlv;
@@ -20,7 +22,7 @@ use crate::value::Node;
 /// The objects that a bootstrap writes.
 pub(super) const BOOTSTRAPPED: [ObjectId; 3] = [SECURITY, SERVER, ACCESS_CONTROL];
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 /// Servers times observations of each.
 const MOST_OBSERVATIONS: u16 = 256;
 
@@ -34,20 +36,17 @@ pub(super) struct KeptObservation {
     pub(super) sequence: u32,
 }
 
-pub(super) fn encode(data: &Data, observations: &[KeptObservation]) -> Vec<u8> {
+/// What tells the accounts of one configuration from those of another.
+pub(super) fn origin(factory: &Data) -> Crc32 {
+    let mut bytes = Vec::new();
+    encode_objects(factory, &mut bytes);
+    Crc32::of(&bytes)
+}
+
+pub(super) fn encode(origin: Crc32, data: &Data, observations: &[KeptObservation]) -> Vec<u8> {
     let mut out = alloc::vec![VERSION];
-    out.extend_from_slice(&(BOOTSTRAPPED.len() as u16).to_be_bytes());
-    for object in BOOTSTRAPPED {
-        let instances = data.instances_of(object).map(|(id, instance)| (id, instance.clone())).collect();
-        let mut bytes = Vec::new();
-        // What is too long for TLV cannot have been written by a server either.
-        if tlv::encode(Path::Object(object), &Node::Object(instances), &mut bytes).is_err() {
-            bytes.clear();
-        }
-        out.extend_from_slice(&object.0.to_be_bytes());
-        out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
-        out.extend_from_slice(&bytes);
-    }
+    out.extend_from_slice(&origin.0.to_be_bytes());
+    encode_objects(data, &mut out);
     out.extend_from_slice(&(observations.len() as u16).to_be_bytes());
     for observation in observations {
         out.extend_from_slice(&observation.short_server_id.to_be_bytes());
@@ -64,13 +63,28 @@ pub(super) fn encode(data: &Data, observations: &[KeptObservation]) -> Vec<u8> {
     out
 }
 
+fn encode_objects(data: &Data, out: &mut Vec<u8>) {
+    out.extend_from_slice(&(BOOTSTRAPPED.len() as u16).to_be_bytes());
+    for object in BOOTSTRAPPED {
+        let instances = data.instances_of(object).map(|(id, instance)| (id, instance.clone())).collect();
+        let mut bytes = Vec::new();
+        // What is too long for TLV cannot have been written by a server either.
+        if tlv::encode(Path::Object(object), &Node::Object(instances), &mut bytes).is_err() {
+            bytes.clear();
+        }
+        out.extend_from_slice(&object.0.to_be_bytes());
+        out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
+        out.extend_from_slice(&bytes);
+    }
+}
+
 /// Puts the objects into `data`, in place of those that are there, and gives the observations; `None` and no
-/// change if the bytes mean nothing.
-pub(super) fn decode(bytes: &[u8], data: &mut Data) -> Option<Vec<KeptObservation>> {
+/// change if the bytes mean nothing, or belong to other accounts.
+pub(super) fn decode(bytes: &[u8], origin: Crc32, data: &mut Data) -> Option<Vec<KeptObservation>> {
     let mut reader = Reader(bytes);
     let mut loaded = data.clone();
     loaded.retain(|object, _, _| !BOOTSTRAPPED.contains(&object));
-    if reader.take(1)? != [VERSION] {
+    if reader.take(1)? != [VERSION] || reader.take(4)? != origin.0.to_be_bytes() {
         return None;
     }
     for _ in 0..reader.number()? {
@@ -135,18 +149,19 @@ mod tests {
             format: 0,
             sequence: 70_000,
         };
-        let bytes = encode(&data, core::slice::from_ref(&observation));
+        let bytes = encode(Crc32(7), &data, core::slice::from_ref(&observation));
         let mut read = Data::default();
         read.put(SERVER, InstanceId(9), Instance::new());
         read.put(crate::object::DEVICE, InstanceId(0), Instance::new());
-        assert_eq!(decode(&bytes, &mut read), Some(alloc::vec![observation]));
+        assert_eq!(decode(&bytes, Crc32(7), &mut read), Some(alloc::vec![observation]));
         assert!(read.instance(crate::object::DEVICE, InstanceId(0)).is_some());
         assert!(read.instance(SERVER, InstanceId(9)).is_none());
         assert_eq!(read.instance(SERVER, InstanceId(4)), data.instance(SERVER, InstanceId(4)));
         for length in 0..bytes.len() {
             let mut untouched = data.clone();
-            assert_eq!(decode(&bytes[..length], &mut untouched), None, "{length} bytes");
+            assert_eq!(decode(&bytes[..length], Crc32(7), &mut untouched), None, "{length} bytes");
             assert_eq!(untouched, data);
         }
+        assert_eq!(decode(&bytes, Crc32(8), &mut data.clone()), None, "saved under other accounts");
     }
 }

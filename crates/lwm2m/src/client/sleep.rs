@@ -1,6 +1,6 @@
 //! Queue mode: when the client listens, and what it does when it wakes (LwM2M Core 1.1 section 6.5).
 
-use machine::{Instant, Link};
+use machine::Instant;
 
 use super::Client;
 use super::config::QueueMode;
@@ -76,15 +76,5 @@ impl<F: FirmwareStore> Client<F> {
             && self.pull.is_none()
             && self.fetch.is_none()
             && self.sends.is_empty()
-    }
-
-    /// A server is to be spoken to after a sleep, and that takes a new session: leaves the old one. It is
-    /// not closed with a word, since the other side may be asked to take it up again.
-    pub(super) fn leave_sleeping_session(&mut self, server: usize, now: Instant) {
-        let left = self.servers.0[server].registration.renew_session(now);
-        if let Some(link @ Link::Secured(_)) = left {
-            self.endpoint.forget(link, now);
-            self.sessions.push_back(machine::SessionCommand::Close(link));
-        }
     }
 }

@@ -189,6 +189,9 @@ impl<F: FirmwareStore> Client<F> {
             None if codings.is_empty() => return Err(Code::METHOD_NOT_ALLOWED),
             None => return Err(Code::UNSUPPORTED_CONTENT_FORMAT),
         };
+        if self.config.quirks.strict_push && self.update.is_pushing() && offset == 0 && !resets {
+            return Err(Code::SERVICE_UNAVAILABLE);
+        }
         let part = Part { offset, bytes: &request.payload, last, total };
         let text;
         let part = match coding {

@@ -1,4 +1,4 @@
-//! One server and one device over a perfect network without DTLS.
+//! One server and one device over a network that loses a fifth of everything, without DTLS.
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -23,6 +23,8 @@ pub const NEW: &str = "2.0";
 const NAME: &str = "device-1";
 /// More than ten blocks of the largest size.
 const IMAGE_BYTES: usize = 12_000;
+/// The part of all datagrams that is lost, each way.
+const LOSS: f64 = 0.2;
 
 /// Everybody may register.
 struct Everybody;
@@ -104,6 +106,8 @@ struct Device {
     config: client::Config,
     client: Option<Client<Memory>>,
     restart: Option<Instant>,
+    /// It has restarted, and nobody was told.
+    restarted: bool,
     random: Random,
 }
 
@@ -111,7 +115,7 @@ impl Device {
     fn new(config: client::Config, seed: u64, now: Instant) -> Self {
         let mut random = Random::from_number(seed);
         let client = Client::new(config.clone(), Memory::default(), random.seed(), OpenRequest(0), now);
-        Self { config, client: Some(client), restart: None, random }
+        Self { config, client: Some(client), restart: None, restarted: false, random }
     }
 
     fn client(&self) -> &Client<Memory> {
@@ -138,6 +142,7 @@ impl Device {
             store.installed = store.active;
             let (config, seed) = (self.config.clone(), self.random.seed());
             self.client = Some(Client::new(config, store, seed, OpenRequest(1_000), now));
+            self.restarted = true;
         }
     }
 }
@@ -160,8 +165,9 @@ impl Machine for Device {
         open(self.client_mut().poll_transmit(buffer))
     }
 
+    /// It has restarted.
     fn poll_event(&mut self) -> Option<()> {
-        None
+        core::mem::take(&mut self.restarted).then_some(())
     }
 
     fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
@@ -216,18 +222,18 @@ pub struct Site {
 
 impl Site {
     pub fn new(profile: Profile) -> Self {
-        Self::with(|config| profile.imitate(config, Socket(0)))
+        Self::with(LOSS, |config| profile.imitate(config, Socket(0)))
     }
 
     /// A device in queue mode that wakes this often.
     pub fn sleepy(wakes_every: Duration) -> Self {
         let awake = Duration::from_secs(20);
         let mode = QueueMode { awake, wakes_every: Some(wakes_every), new_session: false };
-        Self::with(|config| config.queue_mode = Some(mode))
+        Self::with(0.0, |config| config.queue_mode = Some(mode))
     }
 
-    fn with(adjust: impl FnOnce(&mut client::Config)) -> Self {
-        let mut world = World::new(Network::new(Quality::PERFECT), 3);
+    fn with(loss: f64, adjust: impl FnOnce(&mut client::Config)) -> Self {
+        let mut world = World::new(Network::new(Quality { loss, ..Quality::PERFECT }), 3);
         let server = world.add(1, |random, _| {
             let config = Config {
                 public_uris: vec!["coap://10.0.0.0:10000".into()],
@@ -255,9 +261,13 @@ impl Site {
     /// The next event of the server, if it comes before this moment.
     fn step(&mut self, until: Instant) -> bool {
         let Some((_, event)) = self.world.next_event(until) else { return false };
-        if let Either::Other(event) = event {
-            self.log.push(format!("{} {event:?}", self.world.now()));
-            self.events.push_back(*event);
+        match event {
+            Either::Other(event) => {
+                self.log.push(format!("{} {event:?}", self.world.now()));
+                self.events.push_back(*event);
+            }
+            // A module that has restarted comes from another port.
+            Either::One(_) => self.world.rebind(self.device),
         }
         true
     }
@@ -279,7 +289,7 @@ impl Site {
 
     pub fn wait_until_registered(&mut self) {
         let registered = self
-            .wait(Duration::from_secs(60), |event| matches!(event, Event::Registered { .. }).then_some(()));
+            .wait(Duration::from_secs(600), |event| matches!(event, Event::Registered { .. }).then_some(()));
         assert!(registered.is_some(), "{}", self.log());
     }
 

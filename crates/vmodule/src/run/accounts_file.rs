@@ -48,7 +48,10 @@ impl AccountsFile {
         let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
         file.write_all(saved.as_bytes())?;
         file.sync_data()?;
-        std::fs::rename(&new, &self.0)
+        std::fs::rename(&new, &self.0)?;
+        // The rename itself has to outlive a power cut too.
+        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty());
+        std::fs::File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
     }
 }
 

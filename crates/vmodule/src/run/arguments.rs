@@ -33,8 +33,8 @@ pub struct RunArguments {
     #[arg(long, value_name = "URI", required_unless_present = "bootstrap")]
     pub(super) server: Vec<String>,
     /// The bootstrap server: coap://HOST[:PORT] or coaps://HOST[:PORT]. It is asked if there is no server,
-    /// or none can be reached. What it writes is kept in FILE.accounts beside the flash file, and counts
-    /// more than --server from then on.
+    /// or none can be reached. What it writes is kept in FILE.accounts beside the flash file and counts from
+    /// then on, until this module is started with other servers, keys or lifetimes.
     #[arg(long, value_name = "URI")]
     pub(super) bootstrap: Option<String>,
     /// How long the bootstrap server is given to begin by itself.
@@ -59,6 +59,10 @@ pub struct RunArguments {
     /// Send values without being asked: PATH[,PATH...]@SECONDS, such as /4/0/2,/3/0/7@60.
     #[arg(long, value_name = "WHAT", value_parser = parse_sends)]
     pub(super) send: Option<Sends>,
+    /// Have object 5 of version 1.1, with Cancel, Severity and Maximum Defer Period; the user of the module
+    /// puts an installation off by up to so many seconds when the server allows it.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) put_off: Option<u64>,
     /// The flash file; make one with `vmodule flash init`. All that happens stays in it.
     #[arg(long, value_name = "FILE")]
     pub(super) flash: PathBuf,

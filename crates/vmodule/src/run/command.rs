@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use firmware::{Banks, BootLoader, Flash as _};
 use lwm2m::client::{
-    self, Access, Accounts, BootstrapAccount, DownloadRoute, PackageUri, QueueMode, Scheme, ServerAccount,
-    Version,
+    self, Access, Accounts, BootstrapAccount, Deferral, DownloadRoute, PackageUri, QueueMode, Scheme,
+    ServerAccount, Version,
 };
 use machine::{Path, Random, Seed, Socket};
 use net::{BatchSocket, Clock, NoKeys, SocketKind, SocketOptions, Stack};
@@ -24,6 +24,7 @@ use super::arguments::Sleep;
 use super::fetch::Fetcher;
 use super::key::{self, KeyError};
 use super::report::Reporter;
+use super::suites;
 use crate::flash::{FileFlash, POWER_LOST_EXIT_CODE};
 use crate::{Command, Event, Lossy, Module, Radio, RadioSleep, Settings};
 
@@ -110,7 +111,8 @@ impl RunArguments {
         let mut random = self.random()?;
         let clock = Clock::start();
         let module = Module::new(settings, flash, random.seed(), clock.now())?;
-        let dtls = dtls::Config::default();
+        let profile = self.profile.unwrap_or_else(|| self.kind.profile());
+        let dtls = dtls::Config { suites: suites::offered(profile), ..dtls::Config::default() };
         let stack = Stack::new(module, SOCKETS.to_vec(), dtls, Arc::new(NoKeys), random.seed());
         let machine = Radio::new(Lossy::new(stack, self.loss, random), self.radio_sleep());
         let sockets = self.sockets(remote)?;
@@ -223,6 +225,8 @@ impl RunArguments {
         client.queue_mode = self.queue_mode();
         client.firmware.bytes_per_second = self.speed;
         client.firmware.schemes.clone_from(&self.protocols);
+        client.firmware.deferral =
+            self.put_off.map(|seconds| Deferral { puts_off: Duration::from_secs(seconds) });
         hurry(&mut client, self.ack_timeout);
         if self.lwm2m_1_1 {
             client.version = Version::V1_1;

@@ -6,6 +6,7 @@ mod command;
 mod fetch;
 mod key;
 mod report;
+mod suites;
 
 pub use arguments::RunArguments;
 pub use command::{Ending, RunError};

@@ -182,6 +182,30 @@ fn a_device_that_is_busy_with_a_push_says_so() {
 }
 
 #[test]
+fn a_strict_device_puts_off_a_push_that_starts_over() {
+    // First blocks of a PUT of /5/0/0 by hand: Content-Format 42, Block1 0/1/16.
+    let first = |identifier: u8| {
+        let head = [0x40, 0x03, 0x77, identifier, 0xB1, b'5', 0x01, b'0', 0x01, b'0', 0x11, 0x2A, 0xD1, 0x02];
+        [&head[..], &[0x08, 0xFF], b"0123456789abcdef"].concat()
+    };
+    for (strict, code) in [(false, 0x5F), (true, 0xA3)] {
+        let mut config = open_config();
+        config.quirks.strict_push = strict;
+        let mut pair = Pair::registered(config, MemoryStore::default());
+        let mut answer = |datagram: &[u8]| {
+            pair.client.handle_input(pair.link, datagram, pair.now);
+            let mut buffer = [0; 64];
+            let sent = pair.client.poll_transmit(&mut buffer);
+            assert!(sent.is_some(), "every request is answered");
+            buffer[1]
+        };
+        assert_eq!(answer(&first(0)), 0x5F, "2.31");
+        assert_eq!(answer(&first(1)), code, "again from the start");
+        assert_eq!(pair.client.firmware().0, UpdateState::Downloading);
+    }
+}
+
+#[test]
 fn a_download_can_have_a_session_of_its_own() {
     let mut config = secured_config();
     config.firmware.route = DownloadRoute::Separate(Socket(3));

@@ -12,6 +12,7 @@ mod management;
 mod queue_mode;
 mod registration;
 mod several_servers;
+mod silent_session;
 
 use alloc::collections::VecDeque;
 use alloc::string::{String, ToString};
