@@ -174,6 +174,10 @@ impl<M: SessionMachine> Stack<M> {
         match command {
             SessionCommand::Open { request, remote, credential } => self.open(request, remote, credential),
             SessionCommand::Close(Link::Secured(session)) => {
+                // The socket is free at once, so that the session that follows can resume this one.
+                if self.opened.get(&session).is_some_and(|opened| opened.request.is_none()) {
+                    self.opened.remove(&session);
+                }
                 let (socket, session) = local(session);
                 if let Some(endpoint) = self.endpoint(socket) {
                     endpoint.close(session, now);

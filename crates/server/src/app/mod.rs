@@ -132,6 +132,7 @@ struct Settings {
     /// `None` is reckoned from size and rate.
     upgrade_timeout: Option<std::time::Duration>,
     pull_bases: PullBases,
+    awake: std::time::Duration,
 }
 
 /// All use cases. Cheap to clone.
@@ -174,7 +175,12 @@ impl App {
     ) -> Result<(Self, mpsc::Receiver<Order>), StartError> {
         let (orders, received) = mpsc::channel(ORDERS);
         let lengths = if config.lwm2m.allow_short_keys { PskLengths::AnyLength } else { PskLengths::Strong };
-        let settings = Settings { key_lengths: lengths, upgrade_timeout: config.upgrade.timeout, pull_bases };
+        let settings = Settings {
+            key_lengths: lengths,
+            upgrade_timeout: config.upgrade.timeout,
+            pull_bases,
+            awake: config.lwm2m.awake,
+        };
         let inner = Inner {
             store,
             images,
@@ -233,6 +239,11 @@ impl App {
     pub fn pull_bases(&self) -> Vec<String> {
         let bases = &self.inner.settings.pull_bases;
         [&bases.coaps, &bases.coap, &bases.https, &bases.http].into_iter().flatten().cloned().collect()
+    }
+
+    /// How long a device in queue mode listens after its last message.
+    pub fn awake(&self) -> std::time::Duration {
+        self.inner.settings.awake
     }
 
     /// Whether the store answers.

@@ -69,6 +69,12 @@ pub const KEYS: &[Key] = &[
     ),
     key("lwm2m.shards", "0", "Threads that serve devices, 1 to 64; 0 means one for each processor."),
     key(
+        "lwm2m.awake",
+        "93s",
+        "How long a device in queue mode listens after its last message. Shorter for devices that fall\n\
+         asleep sooner, such as those in the Power Saving Mode of NB-IoT.",
+    ),
+    key(
         "lwm2m.allow_short_keys",
         "false",
         "Accept pre-shared keys under 16 bytes, for old devices that cannot hold more.",
@@ -168,6 +174,7 @@ pub struct Lwm2m {
     pub coap_bind: Vec<SocketAddr>,
     pub public_host: Option<Host>,
     pub shards: NonZeroU8,
+    pub awake: Duration,
     pub allow_short_keys: bool,
     pub object_models: Option<PathBuf>,
 }
@@ -358,6 +365,7 @@ impl Reader {
         let coap_bind = self.read("lwm2m.coap_bind", value::ADDRESSES, value::addresses);
         let public_host = self.read("lwm2m.public_host", value::HOST, |text| optional(text, Host::from_str));
         let shards = self.read("lwm2m.shards", "a number from 1 to 64, or 0 for one per processor", shards);
+        let awake = self.read("lwm2m.awake", value::DURATION, value::duration);
         let allow_short_keys = self.read("lwm2m.allow_short_keys", value::BOOL, value::boolean);
         let object_models = self.read("lwm2m.object_models", "the path of a folder", |text| Some(path(text)));
         let (coaps_bind, coap_bind) = (coaps_bind?, coap_bind?);
@@ -372,6 +380,7 @@ impl Reader {
             coap_bind,
             public_host: public_host?,
             shards: shards?,
+            awake: awake?,
             allow_short_keys: allow_short_keys?,
             object_models: object_models?,
         })

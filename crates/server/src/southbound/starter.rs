@@ -114,6 +114,7 @@ impl<'a> Starter<'a> {
         let admissions = Arc::new(Admissions::new(self.app.directory(), self.reporter.of(number)));
         let config = lwm2m::server::Config {
             public_uris: self.app.pull_bases(),
+            awake: self.app.awake(),
             shard: number,
             model: self.app.model(),
             ..lwm2m::server::Config::default()

@@ -8,6 +8,7 @@ use clap::Args;
 
 use lwm2m::client::Scheme;
 use lwm2m::client::quirks::Profile;
+use lwm2m::path::ObjectId;
 
 use crate::flash::PowerArguments;
 use crate::{Imei, Kind, Sends};
@@ -63,6 +64,10 @@ pub struct RunArguments {
     /// puts an installation off by up to so many seconds when the server allows it.
     #[arg(long, value_name = "SECONDS")]
     pub(super) put_off: Option<u64>,
+    /// Have this object too: 2 (access control), 9 (software), 16 (portfolio) or 19 (data of the host). May
+    /// be given several times.
+    #[arg(long, value_name = "NUMBER", value_parser = parse_object)]
+    pub(super) object: Vec<ObjectId>,
     /// The flash file; make one with `vmodule flash init`. All that happens stays in it.
     #[arg(long, value_name = "FILE")]
     pub(super) flash: PathBuf,
@@ -129,6 +134,9 @@ pub(super) enum Sleep {
     Edrx(Duration),
 }
 
+/// Those that [`lwm2m::client::Config::optional_objects`] allows.
+const OPTIONAL_OBJECTS: [u16; 4] = [2, 9, 16, 19];
+
 fn parse_sleep(text: &str) -> Result<Sleep, String> {
     let seconds = |text: &str| text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let sleep = match text.split_once(':') {
@@ -145,6 +153,11 @@ fn parse_sends(text: &str) -> Result<Sends, String> {
     let every = every.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs);
     let paths = paths.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
     Ok(Sends { paths, every: every.ok_or_else(wrong)? })
+}
+
+fn parse_object(text: &str) -> Result<ObjectId, String> {
+    let known = text.parse().ok().filter(|number| OPTIONAL_OBJECTS.contains(number)).map(ObjectId);
+    known.ok_or_else(|| String::from("the objects that can be had are 2, 9, 16 and 19"))
 }
 
 fn parse_loss(text: &str) -> Result<f64, String> {

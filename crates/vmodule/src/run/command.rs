@@ -222,6 +222,7 @@ impl RunArguments {
         let saved = AccountsFile::beside(&self.flash);
         client.saved = saved.load().with_context(|| format!("cannot read {}", saved.path().display()))?;
         client.unix_time = unix_time();
+        client.optional_objects.extend(&self.object);
         client.queue_mode = self.queue_mode();
         client.firmware.bytes_per_second = self.speed;
         client.firmware.schemes.clone_from(&self.protocols);

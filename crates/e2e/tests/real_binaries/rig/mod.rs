@@ -12,7 +12,7 @@ use serde_json::Value;
 
 pub use files::{Files, NEW, OLD, PAYLOAD};
 pub use module::Module;
-pub use server::Server;
+pub use server::{Server, Setting};
 pub use watch::{Ended, Watch};
 
 use std::time::Duration;
@@ -36,8 +36,13 @@ pub struct Rig {
 impl Rig {
     /// A server that knows one device, and the way to it. The packages `new` and `old` are uploaded.
     pub fn start(conditions: Conditions) -> Self {
+        Self::start_with(conditions, &[])
+    }
+
+    /// The same with a server that is set up in another way.
+    pub fn start_with(conditions: Conditions, settings: &[Setting]) -> Self {
         let files = Files::create();
-        let server = Server::start(files.folder());
+        let server = Server::start_with(files.folder(), settings);
         let capture = files.path("relay.pcap");
         let relay = Relay::start(server.coaps(), conditions, 7, Some(&capture)).expect("ports are free");
         let rig = Self { server, relay, files, capture };

@@ -14,7 +14,11 @@ pub struct Server {
     process: Process,
     folder: PathBuf,
     ports: Ports,
+    settings: Vec<Setting>,
 }
+
+/// A variable that configures the server, and its value.
+pub type Setting = (&'static str, &'static str);
 
 /// Chosen by the system at the first start, the same at every later one.
 #[derive(Clone, Copy)]
@@ -37,8 +41,14 @@ impl Ports {
 impl Server {
     /// Starts it with a fresh data folder inside `folder`.
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// The same with other settings than usual.
+    pub fn start_with(folder: &Path, settings: &[Setting]) -> Self {
         let ports = Ports::any();
-        let mut server = Self { process: serve(folder, ports), folder: folder.to_owned(), ports };
+        let process = serve(folder, ports, settings);
+        let mut server = Self { process, folder: folder.to_owned(), ports, settings: settings.to_vec() };
         server.wait_until_ready();
         server
     }
@@ -74,7 +84,7 @@ impl Server {
 
     /// Starts it again with the same data folder and ports.
     pub fn restart(&mut self) {
-        self.process = serve(&self.folder, self.ports);
+        self.process = serve(&self.folder, self.ports, &self.settings);
         self.wait_until_ready();
     }
 
@@ -134,7 +144,7 @@ impl Server {
     }
 }
 
-fn serve(folder: &Path, ports: Ports) -> Process {
+fn serve(folder: &Path, ports: Ports, settings: &[Setting]) -> Process {
     let mut command = Command::new(binary(Program::Updraft).expect("it was built"));
     forget_environment(&mut command);
     command.arg("serve").arg("--ports-file").arg(folder.join("ports.json"));
@@ -146,6 +156,7 @@ fn serve(folder: &Path, ports: Ports) -> Process {
     command.env("UPDRAFT_FILES__HTTPS_BIND", ports.files_https.to_string());
     // Tests run on small disks too.
     command.env("UPDRAFT_PACKAGES__RESERVE", "0");
+    command.envs(settings.iter().copied());
     Process::start("updraft", &mut command).expect("it starts")
 }
 
