@@ -50,29 +50,29 @@ pub(super) static SECURITY: ObjectDefinition = Head::many(0, "LwM2M Security", V
                 .about("Which part of the chain resource 4 pins."),
             row(16, "DTLS/TLS Ciphersuite", Unsigned, Bootstrap).several().about("The suites to offer."),
             row(17, "OSCORE Security Mode", ObjectLink, Bootstrap).about("The instance of object 21 to use."),
-            row(18, "Groups To Use by Client", Integer, Bootstrap)
+            row(18, "Groups To Use by Client", Unsigned, Bootstrap)
                 .several()
                 .spanning(0, 65_535)
                 .about("TLS groups for key agreement."),
-            row(19, "Signature Algorithms Supported by Server", Integer, Bootstrap)
+            row(19, "Signature Algorithms Supported by Server", Unsigned, Bootstrap)
                 .several()
                 .spanning(0, 65_535)
                 .about("What the server can verify."),
-            row(20, "Signature Algorithms To Use by Client", Integer, Bootstrap)
+            row(20, "Signature Algorithms To Use by Client", Unsigned, Bootstrap)
                 .several()
                 .spanning(0, 65_535)
                 .about("What the device may sign with."),
-            row(21, "Signature Algorithm Certs Supported by Server", Integer, Bootstrap)
+            row(21, "Signature Algorithm Certs Supported by Server", Unsigned, Bootstrap)
                 .several()
                 .spanning(0, 65_535)
                 .about("Which signatures in certificates the server can verify."),
-            row(22, "TLS 1.3 Features To Use by Client", Integer, Bootstrap)
+            row(22, "TLS 1.3 Features To Use by Client", Unsigned, Bootstrap)
                 .spanning(0, 65_535)
                 .about("Bits of TLS 1.3 features."),
-            row(23, "TLS Extensions Supported by Server", Integer, Bootstrap)
+            row(23, "TLS Extensions Supported by Server", Unsigned, Bootstrap)
                 .spanning(0, 65_535)
                 .about("Bits of TLS extensions that the server knows."),
-            row(24, "TLS Extensions To Use by Client", Integer, Bootstrap)
+            row(24, "TLS Extensions To Use by Client", Unsigned, Bootstrap)
                 .spanning(0, 65_535)
                 .about("Bits of TLS extensions that the device offers."),
             row(25, "Secondary LwM2M Server URI", String, Bootstrap)
@@ -163,7 +163,7 @@ pub(super) static SERVER: ObjectDefinition = Head::many(1, "LwM2M Server", V1_2)
             row(26, "Default Notification Mode", Integer, ReadWrite)
                 .spanning(0, 1)
                 .about("0 notifications without, 1 with acknowledgement."),
-            row(27, "Profile ID Hash Algorithm", Integer, ReadWrite)
+            row(27, "Profile ID Hash Algorithm", Unsigned, ReadWrite)
                 .spanning(0, 255)
                 .about("The hash that makes a profile id."),
         ]

@@ -34,8 +34,8 @@ pub(super) static MONITORING: ObjectDefinition = Head::one(4, "Connectivity Moni
             row(8, "Cell ID", Integer, Read).about("The cell that serves the device."),
             row(9, "SMNC", Integer, Read).spanning(0, 999).about("The network code of the serving cell."),
             row(10, "SMCC", Integer, Read).spanning(0, 999).about("The country code of the serving cell."),
-            row(11, "Signal SNR", Integer, Read).unit("dB").about("Signal to noise ratio."),
-            row(12, "LAC", Integer, Read).spanning(0, 65_535).about("The location or tracking area."),
+            row(11, "SignalSNR", Integer, Read).unit("dB").about("Signal to noise ratio."),
+            row(12, "LAC", Integer, Read).about("The location or tracking area."),
             row(13, "Coverage Enhancement Level", Integer, Read)
                 .spanning(0, 4)
                 .about("How much the network repeats to reach the device."),
@@ -50,8 +50,8 @@ pub(super) static STATISTICS: ObjectDefinition = Head::one(7, "Connectivity Stat
         &[
             row(0, "SMS Tx Counter", Integer, Read).about("SMS sent in the period."),
             row(1, "SMS Rx Counter", Integer, Read).about("SMS received in the period."),
-            row(2, "Tx Data", Integer, Read).unit("KiB").about("Data sent in the period."),
-            row(3, "Rx Data", Integer, Read).unit("KiB").about("Data received in the period."),
+            row(2, "Tx Data", Integer, Read).unit("kB").about("Data sent in the period."),
+            row(3, "Rx Data", Integer, Read).unit("kB").about("Data received in the period."),
             row(4, "Max Message Size", Integer, Read).unit("B").about("The largest message of the period."),
             row(5, "Average Message Size", Integer, Read)
                 .unit("B")
@@ -163,11 +163,11 @@ pub(super) static ACCESS_POINT: ObjectDefinition = Head::many(11, "APN Connectio
             row(31, "RDS Application ID", String, ReadWrite)
                 .several()
                 .about("Applications of the reliable data service."),
-            row(32, "RDS Destination Port", Unsigned, ReadWrite)
+            row(32, "RDS Destination Port", Integer, ReadWrite)
                 .several()
                 .spanning(0, 15)
                 .about("Their ports at the server."),
-            row(33, "RDS Source Port", Unsigned, ReadWrite)
+            row(33, "RDS Source Port", Integer, ReadWrite)
                 .several()
                 .spanning(0, 15)
                 .about("Their ports at the device."),

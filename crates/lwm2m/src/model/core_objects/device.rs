@@ -29,7 +29,7 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", V1_2).requir
             .unit("mA")
             .about("The current of each power source."),
         row(9, "Battery Level", Integer, Read).spanning(0, 100).unit("/100").about("How full the battery is."),
-        row(10, "Memory Free", Integer, Read).unit("KiB").about("Storage left for data and software."),
+        row(10, "Memory Free", Integer, Read).unit("kB").about("Storage left for data and software."),
         row(11, "Error Code", Integer, Read)
             .several()
             .required()
@@ -48,7 +48,7 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", V1_2).requir
         row(20, "Battery Status", Integer, Read)
             .spanning(0, 6)
             .about("0 normal, 1 charging, 2 charged, 3 damaged, 4 low, 5 not installed, 6 unknown."),
-        row(21, "Memory Total", Integer, Read).unit("KiB").about("Storage for data and software."),
+        row(21, "Memory Total", Integer, Read).unit("kB").about("Storage for data and software."),
         row(22, "ExtDevInfo", ObjectLink, Read).several().about("Instances with more about the device."),
     ]
 },
@@ -59,16 +59,8 @@ pub(super) static DEVICE: ObjectDefinition = Head::one(3, "Device", V1_2).requir
 pub(super) static LOCATION: ObjectDefinition = Head::one(6, "Location", V1_0).with(
     const {
         &[
-            row(0, "Latitude", Float, Read)
-                .required()
-                .between(-90.0, 90.0)
-                .unit("lat")
-                .about("North of the equator, in degrees."),
-            row(1, "Longitude", Float, Read)
-                .required()
-                .between(-180.0, 180.0)
-                .unit("lon")
-                .about("East of Greenwich, in degrees."),
+            row(0, "Latitude", Float, Read).required().unit("lat").about("North of the equator, in degrees."),
+            row(1, "Longitude", Float, Read).required().unit("lon").about("East of Greenwich, in degrees."),
             row(2, "Altitude", Float, Read).unit("m").about("Above the sea."),
             row(3, "Radius", Float, Read).unit("m").about("How far off the position may be."),
             row(4, "Velocity", Opaque, Read).about("Speed and direction as 3GPP TS 23.032 writes them."),

@@ -99,9 +99,10 @@ pub(super) static SOFTWARE: ObjectDefinition = Head::many(9, "Software Managemen
             row(18, "Software Component tree length", Integer, Read)
                 .spanning(0, 255)
                 .about("How many parts there are."),
-            order(19, "Start").about("Starts the software."),
-            order(20, "Stop").about("Stops the software."),
+            order(19, "Start").required().about("Starts the software."),
+            order(20, "Stop").required().about("Stops the software."),
             row(21, "Operational State", Unsigned, Read)
+                .required()
                 .spanning(0, 15)
                 .about("0 starting, 1 running, 2 stopping, 3 stopped, 4 failed, 5 defunct."),
             order(22, "Purge").about("Deletes the data of the software."),
