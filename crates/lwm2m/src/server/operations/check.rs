@@ -118,9 +118,8 @@ impl Rules<'_> {
             (Path::ResourceInstance(..), _) if operation == "Replace" => {
                 place(path, operation, "an instance or a resource; to change one value, write it")
             }
-            (Path::Instance(object, _), Node::Instance(instance)) if instance.is_empty() => {
-                // Replacing by nothing would reset the instance; nobody means that.
-                let _ = object;
+            // Replacing by nothing would reset the instance; nobody means that.
+            (Path::Instance(..), Node::Instance(instance)) if instance.is_empty() => {
                 Err(invalid(path, Reason::Nothing))
             }
             (Path::Instance(..), Node::Instance(instance)) => self.check_instance(path, instance, false),

@@ -215,11 +215,8 @@ impl Spoken<'_> {
     /// For reading `first` (if one value is read) or several. After two refusals the device may choose:
     /// whatever comes is read.
     pub(crate) fn to_read(self, first: Option<u16>) -> Vec<Option<u16>> {
-        let mut formats: Vec<_> = first.into_iter().chain(self.several()).map(Some).collect();
+        let mut formats = self.to_write(first);
         formats.insert(if first.is_some() { 2 } else { 1 }, None);
-        if first.is_some() && self.version > Version::V1_0 {
-            formats.push(Some(CBOR));
-        }
         formats
     }
 

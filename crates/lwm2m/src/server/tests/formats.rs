@@ -83,6 +83,27 @@ fn peers_2_the_format_of_writes_is_learnt_too() {
 }
 
 #[test]
+fn peers_2_the_format_of_composites_is_learnt_too() {
+    let answer =
+        || Response::new(Code::CONTENT).content(ContentFormat::SENML_JSON, r#"[{"n":"/5/0/3","v":0}]"#);
+    for code in [Code::UNSUPPORTED_CONTENT_FORMAT, Code::NOT_ACCEPTABLE] {
+        let (mut rig, _) = rig();
+        for formats in
+            [&[ContentFormat::SENML_CBOR, ContentFormat::SENML_JSON][..], &[ContentFormat::SENML_JSON]]
+        {
+            let id = rig.operate("a", Operation::ReadComposite([STATE, DEVICE].into()));
+            for format in formats {
+                let is_last = *format == ContentFormat::SENML_JSON;
+                let request = rig.reply("/", if is_last { answer() } else { Response::new(code) });
+                assert_eq!(request.options.content_format(), Some(*format));
+            }
+            assert!(rig.result(id).is_ok());
+        }
+        assert_eq!(memory(&rig), "composite=110-112");
+    }
+}
+
+#[test]
 fn formats_that_the_device_lists_go_first() {
     let mut rig = Rig::new();
     let link = rig.session("key-a");

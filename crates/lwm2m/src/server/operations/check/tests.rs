@@ -78,6 +78,88 @@ fn dm_06_errors_name_the_path_and_the_reason() {
     }
 }
 
+type Asked<'a> = &'a dyn Fn(Path) -> Operation;
+
+/// What can be asked of the places of object 1: by depth, `y` where it is let through.
+#[test]
+fn dm_06_each_operation_knows_how_deep_it_goes() {
+    let value = |path: Path| match path {
+        Path::Root | Path::Object(_) => Node::Object(BTreeMap::from([(InstanceId(0), lifetime())])),
+        Path::Instance(..) => Node::Instance(lifetime()),
+        Path::Resource(..) => Node::single(Value::Integer(60)),
+        Path::ResourceInstance(..) => Node::Value(Value::from("1.1")),
+    };
+    let table: [(&str, &str, Asked<'_>); 12] = [
+        ("Read", "nyyyy", &Operation::Read),
+        ("Observe", "nyyyy", &Operation::Observe),
+        ("Observe", "nyyyy", &|path| Operation::ObserveWith(path, "pmin=1".parse().unwrap())),
+        ("Write", "nnyyy", &|path| Operation::Write(path, value(path))),
+        ("Replace", "nnyyn", &|path| Operation::Replace(path, value(path))),
+        ("Create", "nyynn", &|path| Operation::Create(path, value(path))),
+        ("Delete", "nnyny", &Operation::Delete),
+        ("Discover", "nyyyn", &Operation::Discover),
+        ("Write-Attributes", "nyyyy", &|path| Operation::WriteAttributes(path, "pmin=1".parse().unwrap())),
+        ("Read-Composite", "yyyyy", &|path| Operation::ReadComposite(vec![path])),
+        ("Observe-Composite", "yyyyy", &|path| Operation::ObserveComposite(vec![path])),
+        ("Write-Composite", "nnnyy", &|path| {
+            let value = if path.depth() == 4 { Value::from("1.1") } else { Value::Integer(60) };
+            Operation::WriteComposite(vec![Record::new(path, value)])
+        }),
+    ];
+    for (name, depths, operation) in table {
+        for (place, let_through) in ["/", "/1", "/1/0", "/1/0/1", "/1/0/25/0"].into_iter().zip(depths.chars())
+        {
+            let told = refusal_by(Version::V1_2, &operation(path(place)));
+            match let_through {
+                'y' => assert_eq!(told, None, "{name} {place}"),
+                _ => {
+                    let told = told.unwrap_or_default();
+                    assert!(told.starts_with(&alloc::format!("{place}: {name} takes ")), "{name}: {told}");
+                }
+            }
+        }
+    }
+    for place in ["/", "/1", "/1/0", "/1/0/25/0"] {
+        let told = refusal(&Operation::Execute(path(place), None)).unwrap();
+        assert_eq!(told, alloc::format!("{place}: Execute takes a resource such as /3/0/4"));
+    }
+}
+
+fn lifetime() -> Instance {
+    Instance::from([(ResourceId(1), Resource::Single(Value::Integer(60)))])
+}
+
+#[test]
+fn dm_06_values_inside_of_instances_are_checked_too() {
+    let instance = |id, value| Instance::from([(ResourceId(id), Resource::Single(value))]);
+    let replace = |id, value| refusal(&Operation::Replace(path("/1/0"), Node::Instance(instance(id, value))));
+    let create = |id, value| refusal(&Operation::Create(path("/1"), Node::Instance(instance(id, value))));
+    let told = replace(1, Value::from("60"));
+    assert_eq!(told.as_deref(), Some("/1/0/1: \"Lifetime\" takes an integer, not a string"));
+    assert_eq!(
+        replace(0, Value::Integer(1)).as_deref(),
+        Some("/1/0/0: \"Short Server ID\" can only be read")
+    );
+    // A new instance brings what is read-only later, but no commands.
+    assert_eq!(create(0, Value::Integer(1)), None);
+    assert_eq!(create(0, Value::Integer(0)).as_deref(), Some("/1/0/0: \"Short Server ID\" takes 1..65534"));
+    let told = create(8, Value::from(""));
+    assert_eq!(told.as_deref(), Some("/1/0/8: \"Registration Update Trigger\" is a command; execute it"));
+    let several = Node::Object(BTreeMap::from([
+        (InstanceId(1), instance(0, Value::Integer(1))),
+        (InstanceId(2), instance(7, Value::Integer(1))),
+    ]));
+    let told = refusal(&Operation::Create(path("/1"), several));
+    assert_eq!(told.as_deref(), Some("/1/2/7: \"Binding\" takes a string, not an integer"));
+    let record = |place: &str, value| Operation::WriteComposite(vec![Record::new(path(place), value)]);
+    assert_eq!(
+        refusal(&record("/1/0/1", Value::Boolean(true))).as_deref(),
+        Some("/1/0/1: \"Lifetime\" takes an integer, not a boolean")
+    );
+    let told = refusal(&record("/1/0/8", Value::from("")));
+    assert_eq!(told.as_deref(), Some("/1/0/8: \"Registration Update Trigger\" is a command; execute it"));
+}
+
 #[test]
 fn dm_06_what_a_device_may_take_is_let_through() {
     let instance = Instance::from([(ResourceId(1), Resource::Single(Value::Integer(60)))]);
