@@ -110,6 +110,8 @@ impl PresharedKey {
 
 /// The pseudorandom function with SHA-256 (RFC 5246 section 5).
 fn expand(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
+    #[cfg(test)]
+    work::count(&[secret.len(), label.len(), seed.iter().map(|part| part.len()).sum(), out.len()]);
     let keyed = <Hmac<Sha256> as KeyInit>::new_from_slice(secret).expect("HMAC takes keys of any length");
     let with_seed = |mut mac: Hmac<Sha256>| {
         mac.update(label);
@@ -125,5 +127,25 @@ fn expand(secret: &[u8], label: &[u8], seed: &[&[u8]], out: &mut [u8]) {
         if chunks.peek().is_some() {
             chain = chained().finalize().into_bytes();
         }
+    }
+}
+
+/// What was put into the function, and got out of it: its time depends on nothing else.
+#[cfg(test)]
+pub(crate) mod work {
+    use alloc::vec::Vec;
+    use core::cell::RefCell;
+
+    std::thread_local! {
+        static DONE: RefCell<Vec<[usize; 4]>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(super) fn count(lengths: &[usize; 4]) {
+        DONE.with_borrow_mut(|done| done.push(*lengths));
+    }
+
+    /// Everything since the last time.
+    pub(crate) fn take() -> Vec<[usize; 4]> {
+        DONE.take()
     }
 }

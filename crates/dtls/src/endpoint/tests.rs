@@ -1,16 +1,18 @@
 //! What needs a view inside: used-up numbers, messages that only a session's own peer could send, and sizes.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use machine::{Credential, Instant, Machine, SessionEnd, SessionId};
 
 use super::session::Session;
 use super::{Association, Endpoint, Key, Slot};
+use crate::secrets::work;
 use crate::suite::Outgoing;
 use crate::wire::alert::Alert;
 use crate::wire::message::{Message, MessageType};
 use crate::wire::record::{ContentType, Position};
-use crate::{Config, Event, SendError, Suite};
+use crate::{Config, Event, KeyTries, SendError, Suite};
 
 const KEY: &[u8] = b"0123456789abcdef";
 
@@ -97,6 +99,53 @@ fn authentic_warning_and_nonsense_change_nothing() {
 fn idle_session_is_small() {
     assert!(size_of::<Session>() <= 168, "{}", size_of::<Session>());
     assert!(size_of::<Association>() <= 168, "{}", size_of::<Association>());
+}
+
+/// What the server does between the identity and the end of the flight, and once more when the flight is repeated.
+fn work_for(suite: Suite, key: Option<&[u8]>, tries: KeyTries) -> Vec<[usize; 4]> {
+    let config = Config { suites: alloc::vec![suite], key_tries: tries, ..Config::default() };
+    let (mut client, mut server) = (Endpoint::new(config.clone(), [1; 32]), Endpoint::new(config, [2; 32]));
+    let mut done = Vec::new();
+    // The first try of each is for what it leaves behind.
+    for _ in 0..2 {
+        let credential = Credential { identity: b"device".to_vec(), key: KEY.to_vec() };
+        let call = client.connect(server_address(), credential, Instant::ZERO);
+        let mut buffer = [0; 512];
+        for _ in 0..3 {
+            while let Some((_, length)) = client.poll_transmit(&mut buffer) {
+                work::take();
+                let times = if buffer[13] == 16 { 2 } else { 1 };
+                for _ in 0..times {
+                    server.handle_input(client_address(), &buffer[..length], Instant::ZERO);
+                    while let Some(event) = server.poll_event() {
+                        if let Event::KeyWanted { handshake, .. } = event {
+                            server.provide_key(handshake, key, Instant::ZERO);
+                        }
+                    }
+                }
+                done = work::take();
+            }
+            while let Some((_, length)) = server.poll_transmit(&mut buffer) {
+                client.handle_input(server_address(), &buffer[..length], Instant::ZERO);
+            }
+        }
+        assert_eq!(server.session_count(), 0);
+        server.handle_timeout(Instant::from_secs(1_000));
+        client.close(call, Instant::ZERO);
+    }
+    done
+}
+
+#[test]
+fn n07_unknown_identities_and_wrong_keys_cost_the_same_work() {
+    let slowed = KeyTries { failures: 1, window: Duration::from_secs(10_000), ..KeyTries::default() };
+    for suite in Suite::ALL {
+        let unknown = work_for(suite, None, KeyTries::default());
+        assert!(unknown.len() >= 2, "{suite:?}: a master secret and a key block, {unknown:?}");
+        assert_eq!(work_for(suite, Some(b"a wrong 128b key"), KeyTries::default()), unknown, "{suite:?}");
+        assert_eq!(work_for(suite, Some(b"a wrong 128b key"), slowed), unknown, "{suite:?}");
+        assert_eq!(work_for(suite, None, slowed), unknown, "{suite:?}");
+    }
 }
 
 fn up(suite: Suite) -> (Endpoint, Endpoint, SessionId, SessionId) {

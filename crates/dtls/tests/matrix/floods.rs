@@ -5,7 +5,7 @@ use core::net::SocketAddr;
 use dtls::{Config, Endpoint, Event, Suite};
 use machine::{Instant, Machine, SessionEnd};
 
-use crate::pair::{Flight, Hello, Pair, answer, client_address, credential, server_address};
+use crate::pair::{Flight, Hello, Pair, answer, client_address, credential, message, record, server_address};
 
 fn address(number: u32) -> SocketAddr {
     SocketAddr::from((number.to_be_bytes(), 1_000))
@@ -35,6 +35,43 @@ fn d23_ten_thousand_half_open_handshakes_leave_room_for_real_clients() {
     assert_eq!(pair.server.statistics().failures.timed_out, 1_999);
     pair.gather();
     assert!(pair.wire.iter().all(|packet| !packet.to_server));
+}
+
+/// A key store that takes its time: handshakes wait for it, as many as there may be, and nobody else does.
+#[test]
+fn d23_a_slow_key_store_holds_up_only_those_whose_keys_are_wanted() {
+    let mut server = Endpoint::new(Config::default(), [3; 32]);
+    let key_exchange = record(22, 0xFEFD, 2, &message(16, 2, &[&[0, 4][..], b"slow"].concat()));
+    let mut parked = Vec::new();
+    for number in 0..3_000 {
+        half_open(&mut server, address(number), Instant::ZERO);
+        server.handle_input(address(number), &key_exchange, Instant::ZERO);
+        let Some(Event::KeyWanted { handshake, .. }) = server.poll_event() else {
+            panic!("its key is wanted")
+        };
+        parked.push(handshake);
+        // Asked once, however often it is repeated.
+        server.handle_input(address(number), &key_exchange, Instant::ZERO);
+        assert_eq!(server.poll_event(), None);
+    }
+    assert_eq!(server.half_open_count(), 2_000);
+
+    // A device whose key is at hand is served meanwhile.
+    let mut client = Endpoint::new(Config::default(), [8; 32]);
+    let call = client.connect(server_address(), credential(crate::pair::KEY), Instant::ZERO);
+    let session = connect(&mut client, address(9_999), &mut server, &mut Vec::new());
+    let mut buffer = [0; 256];
+    let (_, length) = client.seal(call, b"ping", &mut buffer).unwrap();
+    server.handle_input(address(9_999), &buffer[..length], Instant::ZERO);
+    assert_eq!(server.poll_event(), Some(Event::Data { session, bytes: b"ping".to_vec() }));
+
+    // The store answers after all: those that were pushed out are gone, the others go on.
+    for handshake in parked {
+        server.provide_key(handshake, Some(crate::pair::KEY), Instant::from_secs(60));
+    }
+    assert_eq!((server.half_open_count(), server.session_count()), (1_999, 1));
+    server.handle_timeout(Instant::from_secs(181));
+    assert_eq!((server.half_open_count(), server.session_count()), (0, 1));
 }
 
 #[test]

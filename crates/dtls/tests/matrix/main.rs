@@ -10,6 +10,7 @@ mod fuzz;
 mod keys;
 mod limits;
 mod loss;
+mod nonces;
 mod pair;
 mod restarts;
 mod resumption;
