@@ -19,7 +19,7 @@ fn with_options(message_id: u16, number: OptionNumber, count: usize) -> Raw {
 }
 
 #[test]
-fn options_path_segments_and_query_parts_are_capped() {
+fn n08_options_path_segments_and_query_parts_are_capped() {
     let mut side = OneSide::new();
     let elective = OptionNumber(2_052);
     let cases = [
@@ -37,7 +37,7 @@ fn options_path_segments_and_query_parts_are_capped() {
 }
 
 #[test]
-fn a_hundred_requests_wait_behind_the_running_one() {
+fn n08_a_hundred_requests_wait_behind_the_running_one() {
     let mut side = OneSide::new();
     for _ in 0..101 {
         side.endpoint.request(PEER, Request::get("/x"), side.now);
@@ -48,7 +48,7 @@ fn a_hundred_requests_wait_behind_the_running_one() {
 }
 
 #[test]
-fn a_device_may_serve_64_observations() {
+fn n08_a_device_may_serve_64_observations() {
     let mut side = OneSide::new();
     for number in 0..65 {
         let id = side.endpoint.observe(PEER, Request::get("/x"), side.now);
@@ -64,7 +64,7 @@ fn a_device_may_serve_64_observations() {
 }
 
 #[test]
-fn observations_that_wait_to_begin_count_too() {
+fn n08_observations_that_wait_to_begin_count_too() {
     let mut side = OneSide::new();
     for _ in 0..65 {
         side.endpoint.observe(PEER, Request::get("/x"), side.now);
@@ -76,7 +76,7 @@ fn observations_that_wait_to_begin_count_too() {
 }
 
 #[test]
-fn a_datagram_of_1472_bytes_is_read_and_one_of_1473_refused() {
+fn n08_a_datagram_of_1472_bytes_is_read_and_one_of_1473_refused() {
     let mut side = OneSide::new();
     let request = |message_id, length: usize| {
         let raw = Raw::request(Code::POST, "/x", message_id);
@@ -106,7 +106,7 @@ fn body_refused(side: &mut OneSide, path: &str, length: usize) -> Option<Code> {
 }
 
 #[test]
-fn bodies_are_capped_by_path() {
+fn n08_bodies_are_capped_by_path() {
     let send = BodyLimit { path: "/dp".into(), bytes: 65_536 };
     let cases = [("/rd", 16_384), ("/dp", 65_536)];
     for (path, limit) in cases {
@@ -119,7 +119,7 @@ fn bodies_are_capped_by_path() {
 }
 
 #[test]
-fn a_peer_is_remembered_for_256_messages() {
+fn n08_a_peer_is_remembered_for_256_messages() {
     let mut side = OneSide::new();
     for message_id in 0..257 {
         side.input(PEER, &Raw::request(Code::GET, "/x", message_id).bytes());

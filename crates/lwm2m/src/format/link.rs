@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_links_is_bounded() {
+    fn n08_the_number_of_links_is_bounded() {
         let list = |links| vec!["</1/0>"; links].join(",");
         assert_eq!(targets(&list(MOST_LINKS)).len(), MOST_LINKS);
         assert_eq!(parse(list(MOST_LINKS + 1).as_bytes()), Err(LinkError::TooMany));

@@ -27,6 +27,12 @@ pub struct Config {
     pub register_interval: Duration,
     /// So many registrations of a device may come at once.
     pub register_burst: u32,
+    /// How many bytes a device may send in the bodies of its requests in a second, and twice that at once
+    /// (SECURITY rule n06). Blocks of our images do not count.
+    pub upstream_per_second: u32,
+    /// How many bytes a device may report by Send in a day, all of them at once if it likes (SECURITY rule
+    /// n06).
+    pub sent_per_day: u32,
     /// How many devices may be known at a time: registered, or waited for by an upgrade.
     pub max_devices: usize,
     /// What objects and resources are.
@@ -49,6 +55,8 @@ impl Default for Config {
             awake: Duration::from_secs(93),
             register_interval: Duration::from_secs(5),
             register_burst: 5,
+            upstream_per_second: 65_536,
+            sent_per_day: 1 << 20,
             max_devices: 1_000_000,
             model: ObjectModel::CORE,
             coap: coap::Config { body_limits: vec![send], ..coap::Config::default() },

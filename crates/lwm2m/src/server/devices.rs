@@ -8,6 +8,7 @@ use machine::{Index, KeyedState, Link, Random};
 
 use super::event::Endpoint;
 use super::operations::{FormatMemory, Reporting};
+use super::pace::Pace;
 use super::registered::{Location, Registered};
 use super::upgrades::Run;
 
@@ -28,6 +29,8 @@ pub(super) struct Device {
     pub(super) formats: FormatMemory,
     /// Its observations, if there are any.
     pub(super) reporting: Option<Box<Reporting>>,
+    /// Counts the bytes that it reports by Send.
+    pub(super) sent: Pace,
     /// Requests of operations that are under way or wait; bounded by the CoAP layer.
     pub(super) asked: Vec<RequestId>,
 }
@@ -101,6 +104,7 @@ impl Devices {
             upgrade: None,
             formats: FormatMemory::default(),
             reporting: None,
+            sent: Pace::default(),
             asked: Vec::new(),
         };
         let slot = self.free.pop().unwrap_or_else(|| {

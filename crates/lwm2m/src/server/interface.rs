@@ -34,7 +34,7 @@ impl Refused {
         Self { code, text: diagnostic.to_string(), wait: None }
     }
 
-    fn until(wait: Duration, diagnostic: impl ToString) -> Self {
+    pub(super) fn until(wait: Duration, diagnostic: impl ToString) -> Self {
         Self { wait: Some(wait), ..Self::new(Code::SERVICE_UNAVAILABLE, diagnostic) }
     }
 
@@ -66,13 +66,16 @@ impl Server {
         if path.iter().any(|segment| matches!(*segment, b"." | b"..")) {
             return Response::new(Code::BAD_REQUEST);
         }
+        if let Err(busy) = self.check_upstream(peer, request, now) {
+            return busy.response();
+        }
         let answered = match (&path[..], request.method) {
             ([b"rd"], Code::POST) => self.register(peer, request, now),
             ([b"rd", location], Code::POST) => self.update(peer, location, request, now),
             ([b"rd", location], Code::DELETE) => self.deregister(peer, location, now),
-            ([b"dp"], Code::POST) => self.receive_data(peer, request),
+            ([b"dp"], Code::POST) => self.receive_data(peer, request, now),
             ([b"fw", token], Code::GET) => self.serve_image(peer, token, request, now),
-            ([b".well-known", b"core"], Code::GET) => Ok(directory_listing(request)),
+            ([b".well-known", b"core"], Code::GET) => directory_listing(peer, request),
             ([b"rd" | b"rd/" | b"dp"] | [b"rd", _] | [b"fw", _] | [b".well-known", b"core"], _) => {
                 Ok(Response::new(Code::METHOD_NOT_ALLOWED))
             }
@@ -163,6 +166,17 @@ impl Server {
             Ok(()) => Ok(pace),
             Err(wait) => Err(Refused::until(wait, "too many registrations")),
         }
+    }
+
+    /// SECURITY rule n06. A device that sends too much is told when it may go on; without DTLS nobody knows
+    /// whose bytes these are.
+    fn check_upstream(&mut self, peer: Link, request: &Request, now: Instant) -> Result<(), Refused> {
+        let Link::Secured(session) = peer else { return Ok(()) };
+        let Some(session) = self.sessions.get_mut(&session) else { return Ok(()) };
+        let rate = self.config.upstream_per_second.max(1);
+        let (bytes, each) = (request.payload.len() as u32, Duration::from_secs(1) / rate);
+        let taken = session.upstream.take_many(bytes, each, rate.saturating_mul(2), now);
+        taken.map_err(|wait| Refused::until(wait, "too many bytes"))
     }
 
     fn store_registration(&mut self, endpoint: &str, link: Link, registered: Registered, now: Instant) {
@@ -342,11 +356,15 @@ fn replace<T: PartialEq>(slot: &mut T, value: T) -> bool {
 }
 
 /// RFC 6690 section 4: what a stranger may know.
-fn directory_listing(request: &Request) -> Response {
+/// Nothing is listed to whom anybody may be (SECURITY rule n03).
+fn directory_listing(peer: Link, request: &Request) -> Result<Response, Refused> {
+    if !peer.is_secured() {
+        return Err(Refused::new(Code::NOT_FOUND, ""));
+    }
     if request.options.accept().is_some_and(|format| format.0 != format::LINK_FORMAT) {
-        return Response::new(Code::NOT_ACCEPTABLE);
+        return Ok(Response::new(Code::NOT_ACCEPTABLE));
     }
     let mut links = format::link::LinkWriter::new();
     links.link("/rd").attribute("rt", "\"core.rd\"");
-    Response::new(Code::CONTENT).content(ContentFormat::LINK_FORMAT, links.into_bytes())
+    Ok(Response::new(Code::CONTENT).content(ContentFormat::LINK_FORMAT, links.into_bytes()))
 }

@@ -105,7 +105,10 @@ pub struct Server {
 struct Session {
     identity: Arc<[u8]>,
     remote: SocketAddr,
+    /// Counts registrations.
     pace: Pace,
+    /// Counts bytes.
+    upstream: Pace,
 }
 
 /// What a timer is for.
@@ -259,8 +262,9 @@ impl SessionMachine for Server {
         match event {
             SessionEvent::Up { link, identity, remote, .. } => {
                 if let Link::Secured(session) = link {
-                    let pace = Pace::default();
-                    self.sessions.insert(session, Session { identity: identity.into(), remote, pace });
+                    let (pace, upstream) = (Pace::default(), Pace::default());
+                    let identity = identity.into();
+                    self.sessions.insert(session, Session { identity, remote, pace, upstream });
                 }
             }
             SessionEvent::Moved { link, remote } => {

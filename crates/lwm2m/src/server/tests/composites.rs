@@ -155,6 +155,35 @@ fn ets_306_what_is_no_data_is_refused_with_a_reason() {
 }
 
 #[test]
+fn n06_a_device_that_sends_too_much_in_a_second_or_a_day_is_told_to_wait() {
+    let (mut rig, link) = rig();
+    rig.make_hasty(link);
+    // What cannot be read counts too: it has been sent.
+    let send_much = |rig: &mut Rig| {
+        let large = Request::post("/dp").content(ContentFormat::SENML_CBOR, vec![0; 60_000]);
+        let answer = rig.request(link, large);
+        let wait = answer.options.max_age();
+        assert!(wait.is_some() || answer.code == Code::BAD_REQUEST, "{:?}", answer.code);
+        wait
+    };
+    // Two bodies at once, then 64 KiB a second.
+    assert_eq!([0; 4].map(|_| send_much(&mut rig)), [None, None, Some(1), Some(1)]);
+    for _ in 2..17 {
+        rig.wait(1);
+        assert_eq!(send_much(&mut rig), None);
+    }
+    // 17 of them are a day's.
+    rig.wait(60);
+    assert_eq!(send_much(&mut rig), Some(255));
+    assert_eq!(rig.request(link, send(&records())).code, Code::CHANGED, "there is room for a small one");
+    let location = rig.registered(link, "ep=a&lt=86400&lwm2m=1.1&b=U");
+    assert_eq!(rig.request(link, Request::post(&alloc::format!("/rd/{location}"))).code, Code::CHANGED);
+    assert_eq!(send_much(&mut rig), Some(255), "a new registration does not begin a new day");
+    rig.wait(86_000);
+    assert_eq!(send_much(&mut rig), None);
+}
+
+#[test]
 fn ets_307_what_a_muted_device_sends_is_answered_and_dropped() {
     let (mut rig, link) = rig();
     let mute = |muted| Operation::Write(Path::resource(1, 0, 23), Node::single(Value::Boolean(muted)));

@@ -133,12 +133,16 @@ impl Rig {
 
     /// As `register`, for an answer that a patient client would wait for: the first one is given.
     pub(super) fn register_once(&mut self, link: Link, query: &str) -> Response {
-        let config = coap::Config { busy_retries: 0, ..coap::Config::default() };
-        let hasty = coap::Endpoint::new(config, [77; 32]);
-        let patient = self.devices.insert(link, hasty).unwrap();
+        let patient = self.make_hasty(link);
         let response = self.register(link, query);
         self.devices.insert(link, patient);
         response
+    }
+
+    /// From now on this device does not wait when the server is busy; gives the endpoint that did.
+    pub(super) fn make_hasty(&mut self, link: Link) -> coap::Endpoint<u8> {
+        let config = coap::Config { busy_retries: 0, ..coap::Config::default() };
+        self.devices.insert(link, coap::Endpoint::new(config, [77; 32])).unwrap()
     }
 
     /// Registers with a good query and gives the location.

@@ -90,7 +90,7 @@ fn what_is_wrong_is_named_with_its_byte() {
 }
 
 #[test]
-fn the_depth_is_bounded() {
+fn n08_the_depth_is_bounded() {
     for opening in [0x81, 0x9F, 0xC1] {
         assert_eq!(skipped(&vec![opening; 1_000]).unwrap_err().fault, CborFault::TooDeep, "{opening:02x}");
     }

@@ -92,7 +92,7 @@ fn a_repeated_member_is_seen_twice() {
 }
 
 #[test]
-fn the_depth_is_bounded() {
+fn n08_the_depth_is_bounded() {
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(skipped(&nested(DEEPEST)), Ok(()));
     assert_eq!(skipped(&nested(DEEPEST + 1)), error(DEEPEST, JsonFault::TooDeep));
