@@ -18,6 +18,9 @@ pub struct Options {
     last: u16,
 }
 
+/// What the options of most messages take: room for them is made once.
+const USUAL_BYTES: usize = 32;
+
 impl Options {
     /// No options.
     pub const fn new() -> Self {
@@ -83,7 +86,7 @@ impl Options {
 
     /// Removes all options of this number.
     pub fn remove(&mut self, number: OptionNumber) -> &mut Self {
-        if self.get(number).is_some() {
+        if number.0 <= self.last && self.get(number).is_some() {
             *self = self.iter().filter(|(found, _)| *found != number).collect();
         }
         self
@@ -181,6 +184,9 @@ impl Options {
     fn append(&mut self, number: OptionNumber, value: &[u8]) {
         let value = &value[..value.len().min(269 + usize::from(u16::MAX))];
         let (head, length) = option_head(number.0.saturating_sub(self.last), value.len());
+        if self.wire.capacity() == 0 {
+            self.wire.reserve(USUAL_BYTES.max(length + value.len()));
+        }
         self.wire.extend_from_slice(&head[..length]);
         self.wire.extend_from_slice(value);
         self.last = number.0;
