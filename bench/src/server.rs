@@ -54,9 +54,9 @@ pub fn run(devices: u32, image_bytes: usize) -> anyhow::Result<()> {
         }
     };
     let (_, nothing) = tokio::sync::mpsc::channel(1);
-    let echo = start(Echo::default(), echo, clock, nothing, |_| {})?;
+    let echo = start("echo", Echo::default(), echo, clock, nothing, |_| {})?;
     let (orders, taken) = tokio::sync::mpsc::channel(64);
-    let subject = start(stack, sockets, clock, taken, on_event)?;
+    let subject = start("subject", stack, sockets, clock, taken, on_event)?;
 
     let mut output = std::io::stdout().lock();
     writeln!(output, "{} {} {}", ports[0], ports[1], ports[2])?;
@@ -100,6 +100,7 @@ fn upgrade(order: &str, orders: &Sender<StartUpgrade>) -> anyhow::Result<u32> {
 
 /// Drives a machine in a thread of its own for as long as the process lives.
 fn start<M>(
+    name: &str,
     machine: M,
     sockets: Vec<BatchSocket>,
     clock: Clock,
@@ -117,11 +118,11 @@ where
         runtime.block_on(net::drive(machine, sockets, clock, commands, on_event, pending()))?;
         Ok(())
     };
-    std::thread::spawn(move || {
+    std::thread::Builder::new().name(name.to_owned()).spawn(move || {
         if let Err(error) = work() {
             eprintln!("a shard ended: {error:#}");
         }
-    });
+    })?;
     hear.recv().context("a shard did not start")
 }
 
