@@ -6,6 +6,7 @@
 //! - [`cli`] is the command line; all of it but `serve` asks the REST API and nothing else.
 //! - [`http`] and the protocol side (`southbound`) stand on [`app`], the use cases; these stand on [`store`].
 //!   Nothing points back.
+//! - `bootstrap` gives devices their accounts, on ports of its own.
 //! - `files` serves images over HTTP and HTTPS to devices that download with their modem.
 //! - [`config`] is what can be configured, [`secrets`] how device keys are kept.
 //!
@@ -24,6 +25,7 @@
 
 pub mod api;
 pub mod app;
+mod bootstrap;
 pub mod cli;
 pub mod clock;
 pub mod config;

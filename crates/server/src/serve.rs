@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 use crate::app::{App, Listening, PullBases, StartError, open_vault};
+use crate::bootstrap::{Bootstrap, BootstrapError};
 use crate::clock::WallClock;
 use crate::config::Config;
 use crate::files::{Files, FilesError, Names, Offers};
@@ -26,6 +27,7 @@ pub enum ServeError {
     Images(#[from] ImageError),
     Listen(#[from] ListenError),
     Southbound(#[from] SouthboundError),
+    Bootstrap(#[from] BootstrapError),
     Files(#[from] FilesError),
     Start(#[from] StartError),
     #[error("cannot write the ports file")]
@@ -41,6 +43,8 @@ struct Ports {
     http: SocketAddr,
     coaps: Vec<SocketAddr>,
     coap: Vec<SocketAddr>,
+    bootstrap_coaps: Vec<SocketAddr>,
+    bootstrap_coap: Vec<SocketAddr>,
     files_https: Vec<SocketAddr>,
     files_http: Vec<SocketAddr>,
 }
@@ -69,6 +73,7 @@ pub async fn serve(
     // Ports before the database: a server that cannot work leaves it as it is.
     let listener = http::listen(config.http.bind).await?;
     let southbound = Southbound::bind(&config.lwm2m)?;
+    let bootstrap = Bootstrap::bind(&config.bootstrap)?;
     let names = Names::new(config.lwm2m.public_host.as_ref(), &config.files.https_bind);
     let files = Files::bind(&config.files, names, &folder, &vault, &clock).await?;
     let (files_https, files_http) = (files.https(), files.http());
@@ -87,11 +92,14 @@ pub async fn serve(
         http: listener.local_addr().map_err(ServeError::Api)?,
         coaps: southbound.coaps().to_vec(),
         coap: southbound.coap().to_vec(),
+        bootstrap_coaps: bootstrap.coaps().to_vec(),
+        bootstrap_coap: bootstrap.coap().to_vec(),
         files_https,
         files_http,
     };
     let (offers, served) = Offers::new();
     let running = southbound.start(app.clone(), orders, config, (offers.clone(), served), life).await?;
+    let bootstrapping = bootstrap.start(app.clone()).await?;
     announce(&ports, ports_file)?;
 
     let (stopping, stopped) = watch::channel(false);
@@ -110,6 +118,7 @@ pub async fn serve(
     if files.await.is_err() {
         tracing::error!("the downloads did not stop in order");
     }
+    bootstrapping.stop().await;
     running.stop().await;
     store.close().await;
     tracing::info!("stopped");
@@ -133,6 +142,7 @@ fn announce(ports: &Ports, file: Option<&Path>) -> Result<(), ServeError> {
     }
     tracing::info!(
         http = %ports.http, coaps = list(&ports.coaps), coap = list(&ports.coap),
+        bootstrap_coaps = list(&ports.bootstrap_coaps), bootstrap_coap = list(&ports.bootstrap_coap),
         "ready: API and its description at http://{}/docs", ports.http
     );
     Ok(())

@@ -1,18 +1,19 @@
-//! `http`, `cli`, `southbound` → `app` → `store`, and `southbound` → `files`; nothing points back, and the command line speaks REST only.
+//! `http`, `cli`, `southbound`, `bootstrap` → `app` → `store`, and `southbound` → `files`; nothing points back, and the command line speaks REST only.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 #[test]
 fn no_layer_uses_one_above_or_beside_it() {
-    let forbidden: [(&str, &[&str]); 7] = [
-        ("files", &["api", "app", "cli", "http", "serve", "southbound"]),
-        ("store", &["api", "app", "cli", "http", "serve", "southbound"]),
-        ("app", &["api", "cli", "http", "serve", "southbound"]),
-        ("api", &["cli", "http", "serve", "southbound"]),
-        ("http", &["cli", "serve", "southbound"]),
-        ("southbound", &["api", "cli", "http", "serve"]),
-        ("cli", &["app", "southbound", "store"]),
+    let forbidden: [(&str, &[&str]); 8] = [
+        ("files", &["api", "app", "bootstrap", "cli", "http", "serve", "southbound"]),
+        ("store", &["api", "app", "bootstrap", "cli", "http", "serve", "southbound"]),
+        ("app", &["api", "bootstrap", "cli", "http", "serve", "southbound"]),
+        ("api", &["bootstrap", "cli", "http", "serve", "southbound"]),
+        ("http", &["bootstrap", "cli", "serve", "southbound"]),
+        ("southbound", &["api", "bootstrap", "cli", "http", "serve"]),
+        ("bootstrap", &["api", "cli", "http", "serve", "southbound"]),
+        ("cli", &["app", "bootstrap", "southbound", "store"]),
     ];
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for (layer, others) in forbidden {

@@ -90,6 +90,7 @@ impl Scene {
         command.env("UPDRAFT_DATA_DIR", self.folder.join("data"));
         // Free ports, so that the demo runs beside whatever this machine does already.
         command.env("UPDRAFT_HTTP__BIND", "127.0.0.1:0").env("UPDRAFT_LWM2M__COAPS_BIND", "127.0.0.1:0");
+        command.env("UPDRAFT_BOOTSTRAP__COAPS_BIND", "off");
         let mut server = Background::start("updraft", &mut command, &self.folder, self.after)?;
         let text = server.wait_for("the server to be ready", |_| fs::read_to_string(&ports).ok())?;
         let address =

@@ -1,6 +1,7 @@
 //! `updraft` and `vmodule` as they ship, on loopback: one module is upgraded while everything goes wrong that
 //! can go wrong. One program, so that scenarios which mostly wait run beside each other.
 
+mod bootstrap;
 mod capture;
 mod credentials;
 mod foreign_device;

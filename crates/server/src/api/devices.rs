@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::bootstrap::{AddBootstrap, DeviceBootstrap, StagedCredential};
 use crate::app;
 use crate::clock::Moment;
 use crate::store::devices as row;
@@ -16,6 +17,16 @@ pub enum Security {
     Psk,
     /// Without encryption; only where the server listens for that.
     None,
+}
+
+impl Security {
+    /// The one that is stored so; an unknown word can only come from a newer version.
+    pub(super) fn of(code: &str) -> Self {
+        match app::Security::from_code(code) {
+            Some(app::Security::None) => Self::None,
+            _ => Self::Psk,
+        }
+    }
 }
 
 /// A device to be added.
@@ -39,6 +50,10 @@ pub struct AddDevice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
     pub key: Option<String>,
+    /// How it is bootstrapped, if it is. With security `psk` it then needs no identity and no key: it is given
+    /// fresh ones at each bootstrap.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<AddBootstrap>,
 }
 
 /// A device that was added.
@@ -49,6 +64,9 @@ pub struct AddedDevice {
     /// The key that was made for it, in hexadecimal digits. It is shown this once and never again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated_key: Option<String>,
+    /// The key that was made for it and the bootstrap server, shown this once as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generated_bootstrap_key: Option<String>,
 }
 
 /// A device.
@@ -111,6 +129,13 @@ pub struct Device {
     /// What it has: objects and their instances.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub objects: Vec<String>,
+    /// The key that a bootstrap wrote and that it has not proved yet; the one before it is valid as well until
+    /// then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub staged_credential: Option<StagedCredential>,
+    /// How it is bootstrapped, if it is, and how it went the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bootstrap: Option<DeviceBootstrap>,
 }
 
 impl From<row::Device> for Device {
@@ -122,10 +147,7 @@ impl From<row::Device> for Device {
             id: device.id,
             endpoint: device.endpoint,
             name: device.name,
-            security: match app::Security::from_code(&device.security) {
-                Some(app::Security::None) => Security::None,
-                _ => Security::Psk,
-            },
+            security: Security::of(&device.security),
             identity: device.identity,
             key_prefix: device.key_prefix.filter(|prefix| !prefix.is_empty()),
             created_at: device.created_at.to_string(),
@@ -143,6 +165,8 @@ impl From<row::Device> for Device {
             binding: state.binding.filter(|binding| !binding.is_empty()),
             queue_mode: state.queue_mode,
             objects: state.objects.as_deref().map(paths).unwrap_or_default(),
+            staged_credential: device.staged.map(StagedCredential::from),
+            bootstrap: device.bootstrap.map(DeviceBootstrap::from),
         }
     }
 }

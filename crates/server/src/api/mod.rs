@@ -2,6 +2,7 @@
 //!
 //! Fields are only added; a field that was released keeps its name and meaning.
 
+mod bootstrap;
 mod devices;
 mod files;
 mod object_models;
@@ -13,6 +14,10 @@ mod upgrades;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use bootstrap::{
+    AddBootstrap, BootstrapAccounts, BootstrapServer, BootstrapSource, BootstrapState, BootstrapStep,
+    DeviceBootstrap, PutBootstrapServer, StagedCredential, TriggerBootstrap,
+};
 pub use devices::{AddDevice, AddedDevice, Device, Security};
 pub use files::FilesCertificate;
 pub use object_models::{

@@ -1,10 +1,12 @@
 //! Adding, finding and removing devices.
 
-use super::{Admitted, App, Order, Security};
+use super::{Admitted, App, BootstrapAccess, DeviceKey, Order, Security};
 use crate::clock::Moment;
-use crate::secrets::{Fingerprint, NoRandomness, Owner, Psk, PskError};
+use crate::secrets::{Fingerprint, NoRandomness, Psk, PskError};
+use crate::store::bootstraps::{self, DeviceBootstrap};
+use crate::store::credentials::{self, Credential};
 use crate::store::devices::{self, Device};
-use crate::store::{ROOT_DOMAIN, StoreError, credentials, upgrades};
+use crate::store::{ROOT_DOMAIN, StoreError, upgrades};
 
 /// A device to be added.
 #[derive(Debug)]
@@ -13,8 +15,21 @@ pub struct AddDevice {
     pub endpoint: String,
     /// What people call it; may be empty.
     pub name: String,
-    /// Identity and key; `None` for a device without encryption.
+    /// How it connects to the management server.
+    pub security: Security,
+    /// Identity and key for that; with [`Security::Psk`] it may do without only if it is bootstrapped.
     pub key: Option<(String, Key)>,
+    /// How it is bootstrapped, if it is.
+    pub bootstrap: Option<AddBootstrap>,
+}
+
+/// How a new device is bootstrapped.
+#[derive(Debug)]
+pub struct AddBootstrap {
+    /// Identity and key at the bootstrap server; `None` for a device that comes without encryption.
+    pub key: Option<(String, Key)>,
+    /// What it is, so that it is given what others of its model are given.
+    pub model: Option<String>,
 }
 
 /// Where the key of a new device comes from.
@@ -33,6 +48,8 @@ pub struct AddedDevice {
     pub device: Device,
     /// The key, if it was made here: the only time that it is shown.
     pub generated: Option<Psk>,
+    /// The same of the key for the bootstrap server.
+    pub generated_bootstrap: Option<Psk>,
 }
 
 /// Why a device was not added.
@@ -47,6 +64,18 @@ pub enum AddDeviceError {
     /// Not an identity.
     #[error("a key identity has 1 to 128 bytes and no control characters")]
     BadIdentity,
+    /// Not a model.
+    #[error("a model has 1 to 255 bytes and no control characters")]
+    BadModel,
+    /// It cannot prove itself.
+    #[error("a device with security \"psk\" needs an identity, or a bootstrap that gives it one")]
+    NoIdentity,
+    /// It needs none.
+    #[error("a device with security \"none\" has no identity and no key")]
+    NeedlessIdentity,
+    /// Whoever has one would have both.
+    #[error("the key for the bootstrap server is that for the management server as well; they must differ")]
+    SameKey,
     /// Not a key.
     #[error(transparent)]
     BadKey(PskError),
@@ -94,7 +123,7 @@ impl From<sqlx::Error> for RemoveDeviceError {
 }
 
 /// RFC 7925 section 4.2 leaves identities to 128 bytes for constrained devices.
-const LONGEST_IDENTITY: usize = 128;
+pub(super) const LONGEST_IDENTITY: usize = 128;
 const LONGEST_NAME: usize = 255;
 
 impl App {
@@ -104,79 +133,102 @@ impl App {
     /// What was asked for is wrong or taken, or cannot be stored.
     pub async fn add_device(&self, wanted: AddDevice) -> Result<AddedDevice, AddDeviceError> {
         check(&wanted)?;
-        let security = if wanted.key.is_some() { Security::Psk } else { Security::None };
-        let device = Device {
+        let mut device = Device {
             id: uuid::Uuid::now_v7().to_string(),
             domain: ROOT_DOMAIN.to_owned(),
             endpoint: wanted.endpoint,
             name: wanted.name,
-            security: security.code().to_owned(),
+            security: wanted.security.code().to_owned(),
             created_at: self.inner.clock.now(),
             state: None,
             identity: None,
             key_prefix: None,
+            staged: None,
+            bootstrap: None,
         };
-        let (credential, generated) = match wanted.key {
-            Some((identity, Key::Given(psk))) => (Some((identity, psk)), None),
-            Some((identity, Key::Generated)) => {
-                let psk = Psk::generate()?;
-                (Some((identity, psk.clone())), Some(psk))
+        let (active, generated) = self.own_key(wanted.key)?;
+        let (first, generated_bootstrap) = match wanted.bootstrap {
+            Some(AddBootstrap { key, model }) => {
+                let (key, generated) = self.own_key(key)?;
+                let security = if key.is_some() { Security::Psk } else { Security::None };
+                let security = security.code().to_owned();
+                device.bootstrap = Some(DeviceBootstrap { security, model, ..DeviceBootstrap::default() });
+                (Some(key.map_or(BootstrapAccess::None, BootstrapAccess::Psk)), generated)
             }
             None => (None, None),
         };
-        if let Some((_, psk)) = &credential {
-            psk.check_length(self.inner.settings.key_lengths).map_err(AddDeviceError::BadKey)?;
+        let mut sealed = Vec::new();
+        if let Some(key) = &active {
+            sealed.push(self.seal_for(&device, credentials::PSK, key)?);
         }
-        let sealed =
-            credential.as_ref().map(|(identity, psk)| self.seal(&device, identity, psk)).transpose()?;
+        if let Some(BootstrapAccess::Psk(key)) = &first {
+            if active.as_ref().is_some_and(|active| active.psk == key.psk) {
+                return Err(AddDeviceError::SameKey);
+            }
+            sealed.push(self.seal_for(&device, credentials::BOOTSTRAP, key)?);
+        }
         let _in_order = self.inner.devices_change.read().await;
         let device = self.insert(device, sealed).await?;
         self.inner.directory.insert(Admitted {
             device_id: device.id.clone(),
             endpoint: device.endpoint.clone(),
-            security,
-            credential,
+            security: wanted.security,
+            active,
+            staged: None,
+            bootstrap: first.map(Box::new),
         });
-        tracing::info!(endpoint = device.endpoint, security = security.code(), "device added");
-        Ok(AddedDevice { device, generated })
+        tracing::info!(endpoint = device.endpoint, security = device.security, "device added");
+        Ok(AddedDevice { device, generated, generated_bootstrap })
     }
 
-    fn seal(
+    /// A key as it was asked for, and once more if it was made here.
+    fn own_key(
+        &self,
+        wanted: Option<(String, Key)>,
+    ) -> Result<(Option<DeviceKey>, Option<Psk>), AddDeviceError> {
+        let Some((identity, key)) = wanted else { return Ok((None, None)) };
+        let (psk, generated) = match key {
+            Key::Given(psk) => (psk, None),
+            Key::Generated => {
+                let psk = Psk::generate()?;
+                (psk.clone(), Some(psk))
+            }
+        };
+        psk.check_length(self.inner.settings.key_lengths).map_err(AddDeviceError::BadKey)?;
+        Ok((Some(DeviceKey { version: 1, identity, psk }), generated))
+    }
+
+    fn seal_for(
         &self,
         device: &Device,
-        identity: &str,
-        psk: &Psk,
-    ) -> Result<credentials::Credential, NoRandomness> {
-        let owner = Owner { domain: &device.domain, device: &device.id, kind: credentials::PSK, version: 1 };
-        Ok(credentials::Credential {
-            device_id: device.id.clone(),
-            domain: device.domain.clone(),
-            kind: credentials::PSK.to_owned(),
-            version: 1,
-            identity: identity.to_owned(),
-            sealed_key: self.inner.vault.seal(owner, psk)?,
-            fingerprint: self.inner.vault.fingerprint(psk),
-            prefix: psk.prefix(),
-            created_at: device.created_at,
-        })
+        kind: &'static str,
+        key: &DeviceKey,
+    ) -> Result<Credential, NoRandomness> {
+        let place = (&*device.domain, &*device.id);
+        self.seal_key(place, (kind, credentials::ACTIVE), key, device.created_at)
     }
 
-    async fn insert(
-        &self,
-        mut device: Device,
-        credential: Option<credentials::Credential>,
-    ) -> Result<Device, AddDeviceError> {
+    async fn insert(&self, mut device: Device, sealed: Vec<Credential>) -> Result<Device, AddDeviceError> {
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {
                 if devices::by_endpoint(connection, &device.endpoint).await?.is_some() {
                     return Err(AddDeviceError::EndpointTaken(device.endpoint));
                 }
                 devices::insert(connection, &device).await?;
-                if let Some(credential) = credential {
-                    check_unused(connection, &credential.identity, &credential.fingerprint).await?;
+                for credential in sealed {
+                    check_unused(connection, &credential).await?;
                     credentials::insert(connection, &credential).await?;
-                    device.identity = Some(credential.identity);
-                    device.key_prefix = Some(credential.prefix);
+                    let (identity, prefix) = match &mut device.bootstrap {
+                        Some(bootstrap) if credential.kind == credentials::BOOTSTRAP => {
+                            (&mut bootstrap.identity, &mut bootstrap.key_prefix)
+                        }
+                        _ => (&mut device.identity, &mut device.key_prefix),
+                    };
+                    *identity = Some(credential.identity);
+                    *prefix = Some(credential.prefix);
+                }
+                if let Some(DeviceBootstrap { security, model, .. }) = &device.bootstrap {
+                    bootstraps::allow(connection, &device.id, security, model.as_deref()).await?;
                 }
                 Ok(device)
             })
@@ -221,6 +273,8 @@ impl App {
         change.await?;
         self.inner.directory.remove(endpoint);
         tracing::info!(endpoint, "device removed");
+        // Fails if the bootstrap server is off.
+        let _ = self.inner.removed.send(endpoint.to_owned());
         self.order(Order::Removed { endpoint: endpoint.to_owned() }).await;
         Ok(())
     }
@@ -233,12 +287,13 @@ impl App {
 
 async fn check_unused(
     connection: &mut sqlx::AnyConnection,
-    identity: &str,
-    fingerprint: &Fingerprint,
+    credential: &Credential,
 ) -> Result<(), AddDeviceError> {
-    if let Some(endpoint) = credentials::endpoint_of_identity(connection, identity).await? {
+    let (kind, identity) = (credential.kind, &credential.identity);
+    if let Some(endpoint) = credentials::endpoint_of_identity(connection, kind, identity).await? {
         return Err(AddDeviceError::IdentityTaken(endpoint));
     }
+    let fingerprint: &Fingerprint = &credential.fingerprint;
     match credentials::endpoint_of_key(connection, fingerprint).await? {
         Some(endpoint) => Err(AddDeviceError::KeyTaken(endpoint)),
         None => Ok(()),
@@ -246,17 +301,39 @@ async fn check_unused(
 }
 
 fn check(wanted: &AddDevice) -> Result<(), AddDeviceError> {
-    let is_text = |text: &str, longest| text.len() <= longest && !text.contains(char::is_control);
-    if wanted.endpoint.is_empty() || !is_text(&wanted.endpoint, LONGEST_NAME) {
+    if !is_text(&wanted.endpoint, 1, LONGEST_NAME) {
         return Err(AddDeviceError::BadEndpoint);
     }
-    if !is_text(&wanted.name, LONGEST_NAME) {
+    if !is_text(&wanted.name, 0, LONGEST_NAME) {
         return Err(AddDeviceError::BadName);
     }
-    match &wanted.key {
-        Some((identity, _)) if identity.is_empty() || !is_text(identity, LONGEST_IDENTITY) => {
-            Err(AddDeviceError::BadIdentity)
-        }
-        _ => Ok(()),
+    match (wanted.security, &wanted.key) {
+        (Security::Psk, None) if wanted.bootstrap.is_none() => return Err(AddDeviceError::NoIdentity),
+        (Security::None, Some(_)) => return Err(AddDeviceError::NeedlessIdentity),
+        _ => {}
     }
+    let bootstrap = wanted.bootstrap.as_ref();
+    if bootstrap.and_then(|bootstrap| bootstrap.model.as_ref()).is_some_and(|model| !is_model(model)) {
+        return Err(AddDeviceError::BadModel);
+    }
+    let keys = [wanted.key.as_ref(), bootstrap.and_then(|bootstrap| bootstrap.key.as_ref())];
+    if keys.into_iter().flatten().all(|(identity, _)| is_identity(identity)) {
+        Ok(())
+    } else {
+        Err(AddDeviceError::BadIdentity)
+    }
+}
+
+/// Whether a text can be the identity of a key.
+pub(super) fn is_identity(text: &str) -> bool {
+    is_text(text, 1, LONGEST_IDENTITY)
+}
+
+/// Whether a text can be the name of a model.
+pub(super) fn is_model(text: &str) -> bool {
+    is_text(text, 1, LONGEST_NAME)
+}
+
+fn is_text(text: &str, shortest: usize, longest: usize) -> bool {
+    (shortest..=longest).contains(&text.len()) && !text.contains(char::is_control)
 }

@@ -3,6 +3,7 @@
 //! Everything here works on the [`Store`] and on memory that is rebuilt from it. The protocol side learns
 //! of changes as [`Order`]s through a channel and reports back by calling [`App`]; it is never called.
 
+pub mod bootstrap;
 mod devices;
 mod directory;
 mod feed;
@@ -16,10 +17,10 @@ mod upgrades;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, RwLock, mpsc};
+use tokio::sync::{Mutex, RwLock, broadcast, mpsc};
 
-pub use devices::{AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
-pub use directory::{Admitted, Directory, Security};
+pub use devices::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
+pub use directory::{Admitted, BootstrapAccess, DeviceKey, Directory, Security};
 pub use feed::{Feed, News, Transfer};
 pub use known::{KnownDevices, KnownRegistration, SessionBytes, StoredRegistration};
 pub use object_models::{
@@ -152,6 +153,8 @@ struct Inner {
     operations: operations::EndedOperations,
     object_models: object_models::ObjectModels,
     orders: mpsc::Sender<Order>,
+    /// Endpoint names of devices that were removed.
+    removed: broadcast::Sender<String>,
     settings: Settings,
     /// Held from the change of a device in the store to that of the directory: shared while adding, so that
     /// additions share commits, alone while removing, so that a device added again is not removed.
@@ -191,6 +194,7 @@ impl App {
             operations: operations::EndedOperations::default(),
             object_models: object_models::ObjectModels::new(config.lwm2m.object_models.clone()),
             orders,
+            removed: broadcast::Sender::new(ORDERS),
             settings,
             devices_change: RwLock::default(),
             packages_change: Mutex::default(),
@@ -208,6 +212,11 @@ impl App {
     /// News of upgrades.
     pub fn feed(&self) -> &Feed {
         &self.inner.feed
+    }
+
+    /// Endpoint names of devices that are removed from now on.
+    pub fn removed_devices(&self) -> broadcast::Receiver<String> {
+        self.inner.removed.subscribe()
     }
 
     /// The images of packages.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::{Admitted, App, Security};
+use super::{Admitted, App, BootstrapAccess, DeviceKey, Security};
 use crate::secrets::{KeyFileError, Owner, Vault, create_key_file, hex, read_key_file};
+use crate::store::credentials::StoredKey;
 use crate::store::{
     DataFolder, ImageError, ImageHash, StoreError, credentials, devices, packages, properties,
 };
@@ -97,21 +98,30 @@ impl App {
     }
 
     fn admitted(&self, row: credentials::Admitted) -> Admitted {
-        let credential = row.credential.as_ref().and_then(|(identity, version, sealed)| {
-            let owner =
-                Owner { domain: &row.domain, device: &row.device_id, kind: credentials::PSK, version: *version };
-            match self.inner.vault.open(owner, sealed) {
-                Ok(psk) => Some((identity.clone(), psk)),
-                Err(error) => {
-                    // One bad row must not keep all other devices out.
-                    tracing::error!(endpoint = row.endpoint, %error, "a device cannot connect; remove and add it again");
-                    None
-                }
-            }
-        });
-        // An unknown word can only come from a newer version; a key is then the safe reading.
-        let security = Security::from_code(&row.security).unwrap_or(Security::Psk);
-        Admitted { device_id: row.device_id, endpoint: row.endpoint, security, credential }
+        let open = |kind: &str, stored: Option<&StoredKey>| {
+            let stored = stored?;
+            let owner = Owner { domain: &row.domain, device: &row.device_id, kind, version: stored.version };
+            let opened = self.inner.vault.open(owner, &stored.sealed).inspect_err(|error| {
+                // One bad row must not keep all other devices out.
+                tracing::error!(endpoint = row.endpoint, %error, "a device cannot connect; remove and add it again");
+            });
+            Some(DeviceKey { version: stored.version, identity: stored.identity.clone(), psk: opened.ok()? })
+        };
+        let bootstrap_key = open(credentials::BOOTSTRAP, row.bootstrap.as_ref());
+        let bootstrap = match row.bootstrap_security.as_deref().and_then(Security::from_code) {
+            Some(Security::None) => Some(BootstrapAccess::None),
+            Some(Security::Psk) => bootstrap_key.map(BootstrapAccess::Psk),
+            None => None,
+        };
+        Admitted {
+            active: open(credentials::PSK, row.active.as_ref()),
+            staged: open(credentials::PSK, row.staged.as_ref()).map(Box::new),
+            bootstrap: bootstrap.map(Box::new),
+            // An unknown word can only come from a newer version; a key is then the safe reading.
+            security: Security::from_code(&row.security).unwrap_or(Security::Psk),
+            device_id: row.device_id,
+            endpoint: row.endpoint,
+        }
     }
 
     async fn remove_leftovers(&self) -> Result<(), StartError> {

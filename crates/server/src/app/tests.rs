@@ -34,7 +34,9 @@ pub(crate) fn device(endpoint: &str, identity: &str, key: &str) -> AddDevice {
     AddDevice {
         endpoint: endpoint.to_owned(),
         name: String::new(),
+        security: Security::Psk,
         key: Some((identity.to_owned(), Key::Given(psk))),
+        bootstrap: None,
     }
 }
 
@@ -70,7 +72,7 @@ async fn what_was_added_is_there_after_a_restart_and_may_connect() {
     let (app, _orders, _store) = start(folder.path()).await;
     let found = app.directory().by_identity(b"identity").unwrap();
     assert_eq!(found.endpoint, "one");
-    assert_eq!(found.credential.as_ref().map(|(_, psk)| psk.clone()), Some(Psk::from_text(KEY).unwrap()));
+    assert_eq!(found.key(b"identity"), Some(&Psk::from_text(KEY).unwrap()));
     let shown = app.device("one").await.unwrap().unwrap();
     assert_eq!(shown.key_prefix.as_deref(), Some("e989"));
 }

@@ -59,6 +59,10 @@ impl Client {
         self.read(self.agent.post(self.url(path)).send_json(body))
     }
 
+    pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.read(self.agent.put(self.url(path)).send_json(body))
+    }
+
     /// A POST that needs no body.
     pub fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         self.read(self.agent.post(self.url(path)).send_empty())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{ArgGroup, Args, Subcommand};
 
+use super::bootstrap::{self, AddBootstrap, Trigger};
 use super::client::{Client, escaped};
 use super::failure::Failure;
 use super::operation::Operate;
@@ -34,12 +35,15 @@ pub enum Device {
         /// The endpoint name.
         endpoint: String,
     },
+    /// Tell a device to bootstrap anew: it gets its accounts and fresh keys from the bootstrap server.
+    Bootstrap(Trigger),
     #[command(flatten)]
     Operate(Operate),
 }
 
 #[derive(Args, Debug)]
-#[command(group = ArgGroup::new("how").required(true).args(["identity", "no_security"]))]
+#[command(group = ArgGroup::new("how").required(true).multiple(true)
+    .args(["identity", "no_security", "bootstrap_identity", "bootstrap_no_security"]))]
 pub struct Add {
     /// The name that the device registers with, such as urn:imei:015770000031766.
     endpoint: String,
@@ -57,8 +61,10 @@ pub struct Add {
     #[arg(long, value_name = "HEX", requires = "identity", conflicts_with = "key_file")]
     key: Option<String>,
     /// The device connects without encryption, where the server listens for that (lwm2m.coap_bind).
-    #[arg(long)]
+    #[arg(long, conflicts_with = "identity")]
     no_security: bool,
+    #[command(flatten)]
+    bootstrap: AddBootstrap,
 }
 
 impl Device {
@@ -81,6 +87,7 @@ impl Device {
                 output.value(&serde_json::json!({"removed": endpoint}), || format!("removed {endpoint}"));
                 Ok(())
             }
+            Self::Bootstrap(trigger) => trigger.run(client, output),
             Self::Operate(operate) => operate.run(client, output),
         }
     }
@@ -92,24 +99,30 @@ fn path(endpoint: &str) -> String {
 
 impl Add {
     fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
-        let text = match (&self.key, &self.key_file) {
-            (Some(key), _) => Some(key.clone()),
-            (None, Some(file)) => Some(read_key(file).map_err(Failure::Usage)?),
-            (None, None) => None,
-        };
-        // Checked here too, so that a mistake costs no round trip and the key is sent in one form.
-        let psk = text.map(|text| Psk::from_text(&text)).transpose().map_err(Failure::usage)?;
         let body = api::AddDevice {
             endpoint: self.endpoint.clone(),
             name: self.name.clone(),
             security: if self.no_security { api::Security::None } else { api::Security::Psk },
             identity: self.identity.clone(),
-            key: psk.map(|psk| psk.to_hex().to_string()),
+            key: given_key(self.key.as_deref(), self.key_file.as_deref())?,
+            bootstrap: self.bootstrap.wanted()?,
         };
         let added: api::AddedDevice = client.post("/api/v1/devices", &body)?;
         output.value(&added, || added_text(&added));
         Ok(())
     }
+}
+
+/// A key from the command line or from a file, in the one form in which it is sent. Checked here too, so that
+/// a mistake costs no round trip.
+pub(super) fn given_key(key: Option<&str>, file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let text = match (key, file) {
+        (Some(key), _) => key.to_owned(),
+        (None, Some(file)) => read_key(file).map_err(Failure::Usage)?,
+        (None, None) => return Ok(None),
+    };
+    let psk = Psk::from_text(&text).map_err(Failure::usage)?;
+    Ok(Some(psk.to_hex().to_string()))
 }
 
 /// More than any key and its decoration.
@@ -132,10 +145,23 @@ fn read_key(file: &Path) -> anyhow::Result<String> {
 
 fn added_text(added: &api::AddedDevice) -> String {
     let device = &added.device;
+    let bootstrap = device.bootstrap.as_ref();
+    let identity = device.identity.clone().unwrap_or_default();
+    let bootstrap_identity = bootstrap.and_then(|bootstrap| bootstrap.identity.clone()).unwrap_or_default();
     let mut text = format!("added {}", device.endpoint);
-    if let Some(key) = &added.generated_key {
-        let facts = facts(&[("identity", device.identity.clone().unwrap_or_default()), ("key", key.clone())]);
-        text.push_str(&format!("\n{facts}\nWrite the key down: it is shown this once and never again."));
+    let mut told = false;
+    for (what, identity, key) in [
+        ("", identity, &added.generated_key),
+        (" of the bootstrap server", bootstrap_identity, &added.generated_bootstrap_key),
+    ] {
+        let Some(key) = key else { continue };
+        let names = [format!("identity{what}"), format!("key{what}")];
+        let facts = facts(&[(&*names[0], identity), (&*names[1], key.clone())]);
+        text.push_str(&format!("\n{facts}"));
+        told = true;
+    }
+    if told {
+        text.push_str("\nWrite the key down: it is shown this once and never again.");
     }
     text
 }
@@ -165,7 +191,7 @@ fn listed(devices: &[api::Device]) -> String {
 fn shown(device: &api::Device) -> String {
     let known = |text: &Option<String>| text.clone().unwrap_or_default();
     let time = |text: &Option<String>| text.as_deref().map(moment).unwrap_or_default();
-    facts(&[
+    let mut all = vec![
         ("endpoint", device.endpoint.clone()),
         ("name", device.name.clone()),
         ("status", if device.registered { "registered" } else { "away" }.to_owned()),
@@ -192,5 +218,7 @@ fn shown(device: &api::Device) -> String {
         ("objects", device.objects.join(" ")),
         ("warnings", device.warnings.join("; ")),
         ("id", device.id.clone()),
-    ])
+    ];
+    all.extend(bootstrap::known(device));
+    facts(&all)
 }

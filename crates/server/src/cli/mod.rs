@@ -1,5 +1,6 @@
 //! The `updraft` command. Every command but `serve`, `config` and `psk` asks the REST API and nothing else.
 
+mod bootstrap;
 mod client;
 mod config;
 mod device;
@@ -75,6 +76,9 @@ enum Action {
     /// Add, list and remove devices, and ask them for things.
     #[command(subcommand)]
     Device(device::Device),
+    /// What devices are given by the bootstrap server.
+    #[command(subcommand)]
+    Bootstrap(bootstrap::Bootstrap),
     /// Upload and list firmware.
     #[command(subcommand)]
     Package(package::Package),
@@ -101,6 +105,7 @@ pub fn run() -> ExitCode {
         Action::Config(config) => config.run(&output),
         Action::Psk(psk) => psk.run(&output),
         Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
+        Action::Bootstrap(bootstrap) => client().and_then(|client| bootstrap.run(&client, &output)),
         Action::Package(package) => client().and_then(|client| package.run(&client, &output)),
         Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
         Action::ObjectModel(models) => client().and_then(|client| models.run(&client, &output)),

@@ -132,29 +132,39 @@ impl Target {
         let expires_in_seconds = self.expires_in;
         let path_text = self.path.clone();
         let body = api::QueueOperation { kind, path: path_text, value, argument, expires_in_seconds };
-        let mut operation: api::Operation = client.post(&path(&self.endpoint), &body)?;
-        if self.queue {
-            output.value(&operation, || operation.id.clone());
-            return Ok(());
+        let operation: api::Operation = client.post(&path(&self.endpoint), &body)?;
+        follow(client, output, operation, self.queue)
+    }
+}
+
+/// Waits for the end of an operation and tells it, or tells its id only.
+pub fn follow(
+    client: &Client,
+    output: &Output,
+    mut operation: api::Operation,
+    queue: bool,
+) -> Result<(), Failure> {
+    if queue {
+        output.value(&operation, || operation.id.clone());
+        return Ok(());
+    }
+    let address = format!("{}/{}", path(&operation.device), operation.id);
+    let mut patience = FIRST_WAIT;
+    while operation.finished_at.is_none() {
+        operation = client.get(&format!("{address}{}", query(&[("wait_seconds", Some(patience))])))?;
+        if operation.finished_at.is_none() && patience == FIRST_WAIT {
+            patience = NEXT_WAITS;
+            output.aside(&format!(
+                "waiting for the device; the operation {} goes on without this command",
+                operation.id
+            ));
         }
-        let address = format!("{}/{}", path(&self.endpoint), operation.id);
-        let mut patience = FIRST_WAIT;
-        while operation.finished_at.is_none() {
-            operation = client.get(&format!("{address}{}", query(&[("wait_seconds", Some(patience))])))?;
-            if operation.finished_at.is_none() && patience == FIRST_WAIT {
-                patience = NEXT_WAITS;
-                output.aside(&format!(
-                    "waiting for the device; the operation {} goes on without this command",
-                    operation.id
-                ));
-            }
-        }
-        match operation.problem.take() {
-            Some(problem) => Err(Failure::Problem(problem)),
-            None => {
-                output.value(&operation, || answered(&operation));
-                Ok(())
-            }
+    }
+    match operation.problem.take() {
+        Some(problem) => Err(Failure::Problem(problem)),
+        None => {
+            output.value(&operation, || answered(&operation));
+            Ok(())
         }
     }
 }

@@ -86,6 +86,18 @@ pub const KEYS: &[Key] = &[
          `updraft object-model reload`. Files that cannot be used are told in the log and left out.",
     ),
     key(
+        "bootstrap.coaps_bind",
+        "0.0.0.0:5694",
+        "Where devices come to be bootstrapped over DTLS: they are told which management servers they have\n\
+         and get fresh keys for them. A list of addresses, or \"off\".",
+    ),
+    key(
+        "bootstrap.coap_bind",
+        "off",
+        "Where devices are bootstrapped without encryption, such as 0.0.0.0:5693. Whoever listens reads the\n\
+         keys that they are given, so only devices added with --bootstrap-no-security are.",
+    ),
+    key(
         "files.https_bind",
         "off",
         "Where devices download images over HTTPS, such as 0.0.0.0:8443; off unless set, since devices\n\
@@ -149,6 +161,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub http: Http,
     pub lwm2m: Lwm2m,
+    pub bootstrap: Bootstrap,
     pub files: Files,
     pub upgrade: Upgrade,
     pub packages: Packages,
@@ -177,6 +190,15 @@ pub struct Lwm2m {
     pub awake: Duration,
     pub allow_short_keys: bool,
     pub object_models: Option<PathBuf>,
+}
+
+/// The keys under `bootstrap`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bootstrap {
+    /// Where it listens for DTLS; empty if off.
+    pub coaps_bind: Vec<SocketAddr>,
+    /// Where it listens for plain CoAP; empty if off.
+    pub coap_bind: Vec<SocketAddr>,
 }
 
 /// The keys under `files`.
@@ -326,6 +348,7 @@ impl Reader {
         let data_dir = self.read("data_dir", "the path of a folder", path);
         let http = self.http();
         let lwm2m = self.lwm2m();
+        let bootstrap = self.bootstrap();
         let files = self.files();
         let upgrade = self.upgrade();
         let packages = self.packages();
@@ -337,6 +360,7 @@ impl Reader {
             data_dir,
             http: http?,
             lwm2m: lwm2m?,
+            bootstrap: bootstrap?,
             files: files?,
             upgrade: upgrade?,
             packages: packages?,
@@ -384,6 +408,16 @@ impl Reader {
             allow_short_keys: allow_short_keys?,
             object_models: object_models?,
         })
+    }
+
+    fn bootstrap(&mut self) -> Option<Bootstrap> {
+        let coaps_bind = self.read("bootstrap.coaps_bind", value::ADDRESSES, value::addresses);
+        let coap_bind = self.read("bootstrap.coap_bind", value::ADDRESSES, value::addresses);
+        let (coaps_bind, coap_bind) = (coaps_bind?, coap_bind?);
+        if coaps_bind.len() + coap_bind.len() > MAX_SOCKETS {
+            self.refuse("bootstrap.coaps_bind", "at most 16 addresses together with bootstrap.coap_bind");
+        }
+        Some(Bootstrap { coaps_bind, coap_bind })
     }
 
     fn files(&mut self) -> Option<Files> {

@@ -19,6 +19,8 @@ fn defaults_are_safe() {
     assert!(config.http.bind.ip().is_loopback());
     assert!(config.lwm2m.coap_bind.is_empty(), "plain CoAP is off (n03)");
     assert_eq!(config.lwm2m.coaps_bind[0].port(), 5684);
+    assert!(config.bootstrap.coap_bind.is_empty(), "keys are not sent in clear");
+    assert_eq!(config.bootstrap.coaps_bind[0].port(), 5694);
     assert_eq!(config.key_file, Path::new("updraft-data/key-encryption.key"));
     assert!(!config.lwm2m.allow_short_keys);
 }
@@ -62,6 +64,8 @@ fn every_bad_value_is_named_with_place_and_what_is_allowed() {
     check("lwm2m.shards", "65", "1 to 64");
     check("lwm2m.shards", "many", "1 to 64");
     check("lwm2m.allow_short_keys", "1", "true or false");
+    check("bootstrap.coaps_bind", "5694", "0.0.0.0:5684");
+    check("bootstrap.coap_bind", "on", "\"off\"");
     check("upgrade.timeout", "10", "90s");
     check("upgrade.reach_timeout", "soon", "2d");
     check("upgrade.return_timeout", "0s", "above zero");

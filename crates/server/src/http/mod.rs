@@ -2,6 +2,7 @@
 //! become.
 
 mod body;
+mod bootstrap;
 mod devices;
 mod files;
 mod health;

@@ -6,7 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Context, devices, files, health, object_models, operations, packages, upgrades};
+use super::{Context, bootstrap, devices, files, health, object_models, operations, packages, upgrades};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -18,6 +18,7 @@ use super::{Context, devices, files, health, object_models, operations, packages
     ),
     tags(
         (name = "devices", description = "Who may connect, and what is known of them."),
+        (name = "bootstrap", description = "What devices are given by the bootstrap server."),
         (name = "operations", description = "What devices are asked to do, and the values they tell."),
         (name = "object models", description = "Which objects and resources there are, and what can be done with \
          them."),
@@ -34,6 +35,8 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(devices::add::add, devices::list::list))
         .routes(routes!(devices::show::show, devices::remove::remove))
+        .routes(routes!(bootstrap::put::put, bootstrap::list::list, bootstrap::remove::remove))
+        .routes(routes!(bootstrap::show::show, bootstrap::trigger::trigger))
         .routes(routes!(operations::queue::queue, operations::list::list))
         .routes(routes!(operations::show::show, operations::cancel::cancel))
         .routes(routes!(operations::values::values))

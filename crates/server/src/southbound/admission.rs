@@ -57,7 +57,7 @@ fn admitted(
 impl KeySource for Admissions {
     fn key(&self, identity: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let device = self.directory.by_identity(identity)?;
-        device.credential.as_ref().map(|(_, psk)| Zeroizing::new(psk.as_bytes().to_vec()))
+        device.key(identity).map(|psk| Zeroizing::new(psk.as_bytes().to_vec()))
     }
 
     fn rejected(&self, identity: &[u8], remote: SocketAddr, cause: dtls::Rejection) {
@@ -76,7 +76,7 @@ impl KeySource for Admissions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::app::Admitted;
+    use crate::app::{Admitted, DeviceKey};
     use crate::secrets::Psk;
 
     #[test]
@@ -89,7 +89,13 @@ mod tests {
                 device_id: endpoint.to_owned(),
                 endpoint: endpoint.to_owned(),
                 security,
-                credential: identity.map(|identity| (identity.to_owned(), Psk::from_bytes(vec![1; 16]))),
+                active: identity.map(|identity| DeviceKey {
+                    version: 1,
+                    identity: identity.to_owned(),
+                    psk: Psk::from_bytes(vec![1; 16]),
+                }),
+                staged: None,
+                bootstrap: None,
             });
         }
         let check = |identity: Option<&str>, endpoint, expect: Result<&str, Refusal>| {

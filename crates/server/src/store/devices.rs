@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+use super::bootstraps::{self, DeviceBootstrap};
 use super::places;
 use crate::clock::Moment;
 
@@ -16,9 +17,20 @@ pub struct Device {
     pub security: String,
     pub created_at: Moment,
     pub state: Option<DeviceState>,
-    /// Identity and key prefix of its newest credential.
+    /// Identity and key prefix of the key that it proves to the management server.
     pub identity: Option<String>,
     pub key_prefix: Option<String>,
+    /// The key that a bootstrap wrote and that it has not proved yet.
+    pub staged: Option<StagedKey>,
+    pub bootstrap: Option<DeviceBootstrap>,
+}
+
+/// A key that waits for its proof.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StagedKey {
+    pub identity: String,
+    pub prefix: String,
+    pub since: Moment,
 }
 
 /// What the protocol told.
@@ -47,10 +59,21 @@ const SELECT: &str = "SELECT devices.id, devices.domain, devices.endpoint, devic
     device_states.lwm2m_version, device_states.lifetime_seconds, device_states.manufacturer, \
     device_states.model, device_states.firmware_version, device_states.registered_at, \
     device_states.last_seen_at, device_states.warning, device_states.binding, device_states.queue_mode, \
-    device_states.objects, credentials.identity, credentials.key_prefix \
+    device_states.objects, active.identity, active.key_prefix, staged.identity AS staged_identity, \
+    staged.key_prefix AS staged_prefix, staged.created_at AS staged_at, \
+    bootstrap.identity AS bootstrap_identity, bootstrap.key_prefix AS bootstrap_prefix, \
+    device_bootstraps.security AS bootstrap_security, device_bootstraps.model AS bootstrap_model, \
+    device_bootstraps.result, device_bootstraps.detail, device_bootstraps.steps, \
+    device_bootstraps.warning AS bootstrap_warning, device_bootstraps.started_at, \
+    device_bootstraps.finished_at \
     FROM devices LEFT JOIN device_states ON device_states.device_id = devices.id \
-    LEFT JOIN credentials ON credentials.device_id = devices.id AND credentials.kind = 'psk' \
-    AND credentials.version = 1";
+    LEFT JOIN device_bootstraps ON device_bootstraps.device_id = devices.id \
+    LEFT JOIN credentials AS active ON active.device_id = devices.id AND active.kind = 'psk' \
+    AND active.state = 'active' \
+    LEFT JOIN credentials AS staged ON staged.device_id = devices.id AND staged.kind = 'psk' \
+    AND staged.state = 'staged' \
+    LEFT JOIN credentials AS bootstrap ON bootstrap.device_id = devices.id \
+    AND bootstrap.kind = 'bootstrap'";
 
 /// Adds a device without state and credential.
 pub async fn insert(connection: &mut AnyConnection, device: &Device) -> sqlx::Result<()> {
@@ -286,7 +309,15 @@ fn device(row: AnyRow) -> sqlx::Result<Device> {
         state: state(&row)?,
         identity: row.try_get("identity")?,
         key_prefix: row.try_get("key_prefix")?,
+        staged: staged(&row)?,
+        bootstrap: bootstraps::of_device(&row)?,
     })
+}
+
+fn staged(row: &AnyRow) -> sqlx::Result<Option<StagedKey>> {
+    let Some(identity) = row.try_get::<Option<String>, _>("staged_identity")? else { return Ok(None) };
+    let since = Moment(row.try_get("staged_at")?);
+    Ok(Some(StagedKey { identity, prefix: row.try_get("staged_prefix")?, since }))
 }
 
 fn state(row: &AnyRow) -> sqlx::Result<Option<DeviceState>> {

@@ -113,6 +113,8 @@ mod tests {
             state: None,
             identity: None,
             key_prefix: None,
+            staged: None,
+            bootstrap: None,
         };
         let registration = Registration {
             device_id: "1".to_owned(),

@@ -12,6 +12,7 @@ const STEPS: &[(i64, &str)] = &[
     (2, include_str!("migrations/0002_operations.sql")),
     (3, include_str!("migrations/0003_registrations.sql")),
     (4, include_str!("migrations/0004_object_models.sql")),
+    (6, include_str!("migrations/0006_bootstrap.sql")),
 ];
 
 /// Why the schema is not up to date.

@@ -5,6 +5,8 @@
 //! functions over a connection; each query is one text that SQLite and PostgreSQL both understand. What
 //! only SQLite needs is in `dialect`.
 
+pub mod bootstrap_servers;
+pub mod bootstraps;
 pub mod credentials;
 pub mod devices;
 mod dialect;

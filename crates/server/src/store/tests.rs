@@ -15,6 +15,8 @@ fn device(number: usize) -> Device {
         state: None,
         identity: None,
         key_prefix: None,
+        staged: None,
+        bootstrap: None,
     }
 }
 

@@ -141,7 +141,12 @@ impl Drop for Server {
 pub fn serve(folder: &Path, settings: &[&str]) -> Command {
     let mut command = updraft();
     command.arg("serve").arg("--data-dir").arg(folder);
-    let usual = ["http.bind=127.0.0.1:0", "lwm2m.coaps_bind=127.0.0.1:0", "lwm2m.shards=2"];
+    let usual = [
+        "http.bind=127.0.0.1:0",
+        "lwm2m.coaps_bind=127.0.0.1:0",
+        "lwm2m.shards=2",
+        "bootstrap.coaps_bind=127.0.0.1:0",
+    ];
     for setting in usual.iter().chain(settings) {
         command.args(["--set", setting]);
     }

@@ -18,8 +18,17 @@ pub struct Module {
 impl Module {
     /// Lifetime and repetitions are short, so that a server that went away is missed soon.
     pub(super) fn start(flash: &str, imei: &str, server: &str, key_file: &Path, arguments: &[&str]) -> Self {
+        Self::calling(flash, imei, &["--server", server], key_file, arguments)
+    }
+
+    /// The same for a module that has a bootstrap server only.
+    pub fn bootstrapping(flash: &str, imei: &str, server: &str, key_file: &Path, arguments: &[&str]) -> Self {
+        Self::calling(flash, imei, &["--bootstrap", server, "--lwm2m-1-1"], key_file, arguments)
+    }
+
+    fn calling(flash: &str, imei: &str, whom: &[&str], key_file: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary(Program::Vmodule).expect("it was built"));
-        command.args(["run", "--json", "--imei", imei, "--server", server, "--flash", flash]);
+        command.args(["run", "--json", "--imei", imei, "--flash", flash]).args(whom);
         command.arg("--key-file").arg(key_file).env_remove("VMODULE_KEY");
         command.args(["--boot-time", "0", "--lifetime", "10", "--ack-timeout", "0.05"]).args(arguments);
         Self { process: Process::start("vmodule", &mut command).expect("it starts"), seen: 0 }

@@ -26,6 +26,8 @@ struct Ports {
     http: SocketAddr,
     coaps: SocketAddr,
     coap: SocketAddr,
+    bootstrap_coaps: SocketAddr,
+    bootstrap_coap: SocketAddr,
     files_http: SocketAddr,
     files_https: SocketAddr,
 }
@@ -34,7 +36,15 @@ impl Ports {
     /// Those that the system chooses.
     fn any() -> Self {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { http: any, coaps: any, coap: any, files_http: any, files_https: any }
+        Self {
+            http: any,
+            coaps: any,
+            coap: any,
+            bootstrap_coaps: any,
+            bootstrap_coap: any,
+            files_http: any,
+            files_https: any,
+        }
     }
 }
 
@@ -61,6 +71,11 @@ impl Server {
     /// Where modules connect without encryption.
     pub fn coap(&self) -> SocketAddr {
         self.ports.coap
+    }
+
+    /// Where modules are bootstrapped, over DTLS and without encryption.
+    pub fn bootstrap(&self) -> (SocketAddr, SocketAddr) {
+        (self.ports.bootstrap_coaps, self.ports.bootstrap_coap)
     }
 
     /// Where modules download over HTTP and over HTTPS.
@@ -91,6 +106,11 @@ impl Server {
     /// Waits for a line in its log.
     pub fn wait_for_log(&mut self, part: &str) -> String {
         self.process.wait_for_line(part, PATIENCE).expect("it logs it")
+    }
+
+    /// Everything that it has logged since it was started.
+    pub fn log(&self) -> Vec<String> {
+        self.process.lines()
     }
 
     /// What a command line answers.
@@ -138,6 +158,8 @@ impl Server {
             http: address(&ports["http"]),
             coaps: address(&ports["coaps"][0]),
             coap: address(&ports["coap"][0]),
+            bootstrap_coaps: address(&ports["bootstrap_coaps"][0]),
+            bootstrap_coap: address(&ports["bootstrap_coap"][0]),
             files_http: address(&ports["files_http"][0]),
             files_https: address(&ports["files_https"][0]),
         };
@@ -152,6 +174,8 @@ fn serve(folder: &Path, ports: Ports, settings: &[Setting]) -> Process {
     command.env("UPDRAFT_HTTP__BIND", ports.http.to_string());
     command.env("UPDRAFT_LWM2M__COAPS_BIND", ports.coaps.to_string());
     command.env("UPDRAFT_LWM2M__COAP_BIND", ports.coap.to_string());
+    command.env("UPDRAFT_BOOTSTRAP__COAPS_BIND", ports.bootstrap_coaps.to_string());
+    command.env("UPDRAFT_BOOTSTRAP__COAP_BIND", ports.bootstrap_coap.to_string());
     command.env("UPDRAFT_FILES__HTTP_BIND", ports.files_http.to_string());
     command.env("UPDRAFT_FILES__HTTPS_BIND", ports.files_https.to_string());
     // Tests run on small disks too.

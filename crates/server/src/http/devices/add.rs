@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::api;
-use crate::app::{AddDevice, AddDeviceError, Key};
+use crate::app::{AddBootstrap, AddDevice, AddDeviceError, Key, Security};
 use crate::http::Context;
 use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
@@ -13,7 +13,8 @@ use crate::secrets::Psk;
 
 /// Adds a device.
 ///
-/// It may connect at once. A key that is made here is in the answer, this once.
+/// It may connect at once. A key that is made here is in the answer, this once. A device that is bootstrapped
+/// needs no key for the management server: it is given one.
 #[utoipa::path(
     post, path = "/api/v1/devices", tag = "devices", operation_id = "addDevice",
     request_body = api::AddDevice,
@@ -30,38 +31,64 @@ pub async fn add(
 ) -> Result<(StatusCode, Json<api::AddedDevice>), Problem> {
     let wanted = wanted(body)?;
     let added = context.app.add_device(wanted).await.map_err(|error| problem(&error))?;
-    let generated_key = added.generated.map(|psk| psk.to_hex().to_string());
-    Ok((StatusCode::CREATED, Json(api::AddedDevice { device: added.device.into(), generated_key })))
+    let shown = |psk: Option<Psk>| psk.map(|psk| psk.to_hex().to_string());
+    let (generated_key, generated_bootstrap_key) = (shown(added.generated), shown(added.generated_bootstrap));
+    let device = added.device.into();
+    Ok((StatusCode::CREATED, Json(api::AddedDevice { device, generated_key, generated_bootstrap_key })))
 }
 
 fn wanted(body: api::AddDevice) -> Result<AddDevice, Problem> {
-    let key = match (body.security, body.identity, body.key) {
-        (api::Security::Psk, Some(identity), key) => Some((identity, given(key)?)),
-        (api::Security::Psk, None, _) => {
-            return Err(Problem::bad_value("a device with security \"psk\" needs an identity").remedy(
-                "Give the identity that the device names in the handshake; often it is the endpoint name.",
-            ));
-        }
-        (api::Security::None, None, None) => None,
-        (api::Security::None, _, _) => {
-            return Err(Problem::bad_value("a device with security \"none\" has no identity and no key"));
-        }
+    let security = match body.security {
+        api::Security::Psk => Security::Psk,
+        api::Security::None => Security::None,
     };
-    Ok(AddDevice { endpoint: body.endpoint, name: body.name, key })
+    let key = key(body.identity, body.key)?;
+    let bootstrap = body.bootstrap.map(bootstrap).transpose()?;
+    Ok(AddDevice { endpoint: body.endpoint, name: body.name, security, key, bootstrap })
 }
 
-fn given(key: Option<String>) -> Result<Key, Problem> {
-    let Some(text) = key.map(zeroize::Zeroizing::new) else { return Ok(Key::Generated) };
-    let psk = Psk::from_text(&text).map_err(|error| problem(&AddDeviceError::BadKey(error)))?;
-    Ok(Key::Given(psk))
+fn bootstrap(body: api::AddBootstrap) -> Result<AddBootstrap, Problem> {
+    let key = match (body.security, key(body.identity, body.key)?) {
+        (api::Security::Psk, None) => {
+            return Err(Problem::bad_value("a bootstrap with security \"psk\" needs an identity").remedy(
+                "Give the identity that the device names to the bootstrap server; often it is the endpoint \
+                 name.",
+            ));
+        }
+        (api::Security::None, Some(_)) => {
+            return Err(Problem::bad_value("a bootstrap with security \"none\" has no identity and no key"));
+        }
+        (_, key) => key,
+    };
+    Ok(AddBootstrap { key, model: body.model })
+}
+
+fn key(identity: Option<String>, key: Option<String>) -> Result<Option<(String, Key)>, Problem> {
+    match (identity, key.map(zeroize::Zeroizing::new)) {
+        (Some(identity), None) => Ok(Some((identity, Key::Generated))),
+        (Some(identity), Some(text)) => {
+            let psk = Psk::from_text(&text).map_err(|error| problem(&AddDeviceError::BadKey(error)))?;
+            Ok(Some((identity, Key::Given(psk))))
+        }
+        (None, Some(_)) => Err(Problem::bad_value("a key needs an identity")
+            .remedy("Give the identity that the device names in the handshake.")),
+        (None, None) => Ok(None),
+    }
 }
 
 fn problem(error: &AddDeviceError) -> Problem {
     let taken = |code, title| Problem::new(StatusCode::CONFLICT, code, title, error);
     match error {
-        AddDeviceError::BadEndpoint | AddDeviceError::BadName | AddDeviceError::BadIdentity => {
-            Problem::bad_value(error)
-        }
+        AddDeviceError::BadEndpoint
+        | AddDeviceError::BadName
+        | AddDeviceError::BadIdentity
+        | AddDeviceError::BadModel
+        | AddDeviceError::NeedlessIdentity => Problem::bad_value(error),
+        AddDeviceError::NoIdentity => Problem::bad_value(error).remedy(
+            "Give the identity that the device names in the handshake; often it is the endpoint name.",
+        ),
+        AddDeviceError::SameKey => taken("key-taken", "One key for two servers")
+            .remedy("Give the bootstrap server a key of its own; `updraft psk generate` makes one."),
         AddDeviceError::BadKey(_) => Problem::bad_value(error).remedy(
             "Give 32 to 128 hexadecimal digits (`updraft psk generate` makes 64), or none to have a key made. \
              lwm2m.allow_short_keys = true lets old devices in.",

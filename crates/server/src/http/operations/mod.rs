@@ -4,7 +4,7 @@ pub mod cancel;
 pub mod list;
 pub mod queue;
 pub mod show;
-mod shown;
+pub mod shown;
 pub mod values;
 
 use axum::Json;

@@ -62,7 +62,7 @@ fn request(body: api::QueueOperation) -> Result<Request, Problem> {
     Ok(Request { kind, paths: vec![path], argument })
 }
 
-fn problem(error: &QueueOperationError) -> Problem {
+pub(in crate::http) fn problem(error: &QueueOperationError) -> Problem {
     let conflict = |code, title| Problem::new(StatusCode::CONFLICT, code, title, error);
     match error {
         QueueOperationError::UnknownDevice(endpoint) => unknown_device(endpoint),

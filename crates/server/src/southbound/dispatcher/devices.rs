@@ -19,6 +19,7 @@ impl Dispatcher {
         let Some(device) = self.app.directory().by_endpoint(endpoint) else {
             return self.outboxes.send(shard, ShardCommand::Remove(endpoint.to_string()));
         };
+        self.app.identity_proved(&device, registration.identity.as_deref());
         let now = self.app.now();
         let before = self.presence.registered(&device.device_id, endpoint, shard, registration, now);
         let told = self.upgrades.moved(endpoint, shard);

@@ -45,10 +45,10 @@ impl Dispatcher {
         });
         let mut snapshot = snapshot.ok()?;
         let device = self.app.directory().by_endpoint(&snapshot.endpoint)?;
-        let identity = device.credential.as_ref().map(|(identity, _)| identity.as_bytes());
-        if device.device_id != stored.device_id || identity != snapshot.identity.as_deref() {
+        if device.device_id != stored.device_id || !device.proves(snapshot.identity.as_deref()) {
             return None;
         }
+        self.app.identity_proved(&device, snapshot.identity.as_deref());
         // The device could not reach us while we were down, so its lifetime does not end at once.
         let silence = self.app.now().since(stored.last_seen);
         snapshot.silence = silence.min(snapshot.lifetime);

@@ -137,7 +137,7 @@ fn home(key: UpgradeKey, shards: u8) -> u8 {
 /// The identity that a device proves.
 fn identity(app: &App, endpoint: &str) -> Option<Vec<u8>> {
     let device = app.directory().by_endpoint(endpoint)?;
-    device.credential.as_ref().map(|(identity, _)| identity.clone().into_bytes())
+    device.identity().map(|identity| identity.as_bytes().to_vec())
 }
 
 async fn write(app: App, batch: Batch) -> Result<(), StoreError> {

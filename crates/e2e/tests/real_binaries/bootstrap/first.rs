@@ -1,0 +1,61 @@
+//! The first bootstrap of a module, and the next ones.
+
+use e2e::Conditions;
+use serde_json::json;
+
+use super::Field;
+use crate::rig::{ENDPOINT, NEW, read};
+
+#[test]
+fn ets_1_a_module_with_a_bootstrap_account_only_is_upgraded() {
+    let field = Field::start(Conditions::PERFECT);
+    let mut module = field.module(&[]);
+    module.event("bootstrapped");
+    module.event("registered");
+    let device = field.settled("done");
+    let identity = device["identity"].as_str().expect("it is text");
+    assert!(identity.starts_with(&format!("{ENDPOINT}.")), "{device:#}");
+    let steps = device["bootstrap"]["steps"].as_array().expect("it is a list");
+    let steps: Vec<_> = steps.iter().map(|step| (&step["request"], &step["answer"])).collect();
+    let (discover, finish) = ((&json!("Discover"), &json!("2.05")), (&json!("Finish"), &json!("2.04")));
+    assert_eq!((steps.first(), steps.last()), (Some(&discover), Some(&finish)));
+
+    let started = field.server.answer(&["upgrade", "start", ENDPOINT, "new", "--delivery", "pull"]);
+    field.server.watch(started["id"].as_str().expect("it is text")).end().assert_success(NEW);
+    module.event("registered");
+    assert_eq!(module.events("bootstrapped").len(), 1, "what it was given outlives the restart");
+}
+
+#[test]
+fn ets_5_each_bootstrap_gives_a_fresh_key_and_the_old_one_is_gone_once_it_is_proved() {
+    let field = Field::start(Conditions::PERFECT);
+    let mut module = field.module(&[]);
+    module.event("registered");
+    let first = field.settled("done");
+    let answer = field.server.answer(&["device", "bootstrap", ENDPOINT]);
+    assert_eq!((&answer["state"], &answer["paths"]), (&json!("done"), &json!(["/1/0/9"])));
+    module.event("bootstrapped");
+    module.event("registered");
+    let second = field.settled("done");
+    assert_ne!(first["identity"], second["identity"]);
+    assert_ne!(first["key_prefix"], second["key_prefix"]);
+    let log = field.server.log();
+    let told = |part: &str| log.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(told("the device has proved its new key"), 2, "{log:#?}");
+
+    // What a foreign dissector sees of it, opened with the key for the bootstrap server.
+    let tshark = field.tshark();
+    read(tshark.check());
+    assert_eq!(read(tshark.unopened()), [""; 0]);
+    let port = field.server.bootstrap().0.port();
+    let codes = read(tshark.fields(
+        &format!("udp.srcport == {port} && coap.code < 32"),
+        &["coap.code", "coap.opt.uri_path_recon"],
+    ));
+    let codes: Vec<String> = codes.into_iter().map(|fields| fields.join(" ")).collect();
+    // GET, then PUT of both accounts, then POST.
+    let first: Vec<&str> = codes.iter().map(String::as_str).take(4).collect();
+    assert_eq!(first, ["1 ", "3 /0/1", "3 /1/0", "2 /bs"], "{codes:?}");
+    let second: Vec<&str> = codes.iter().map(String::as_str).skip(4).collect();
+    assert_eq!(second, ["1 ", "4 /0/1", "4 /1/0", "3 /0/1", "3 /1/0", "2 /bs"]);
+}

@@ -1,0 +1,6 @@
+//! Modules that know nothing but the bootstrap server.
+
+mod field;
+mod first;
+
+use field::Field;
