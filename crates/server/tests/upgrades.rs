@@ -157,7 +157,7 @@ fn f26_what_cannot_work_is_refused_before_it_starts() {
             .fails(1, &["upgrade", "start", "urn:imei:1", "May", "--delivery", "pull"])
             .contains("lwm2m.public_host")
     );
-    let wrong = server.fails(1, &["upgrade", "start", "urn:imei:1", "May", "--base-uri", "http://x"]);
+    let wrong = server.fails(1, &["upgrade", "start", "urn:imei:1", "May", "--base-uri", "ftp://x"]);
     assert!(wrong.contains("base_uri"), "{wrong}");
     assert_eq!(
         server.run(&["upgrade", "start", "urn:imei:1", "May", "--timeout", "soon"]).status.code(),
