@@ -109,3 +109,56 @@ fn a_restart_does_not_forget_the_cancellation() {
     rig.run_for(3_600);
     assert_eq!((rig.outcome, rig.count("reset"), rig.device.state), (Some(Outcome::Canceled), 1, 0));
 }
+
+/// Runs to the end, canceled somewhere, and checks that the order to install decides what becomes of it.
+fn check_canceled(mut rig: Rig, at: &str) -> Rig {
+    rig.run_for(86_400);
+    let canceled = rig.outcome == Some(Outcome::Canceled);
+    assert_eq!(canceled, rig.facts.executes == 0, "{at}: {:?} {:?}", rig.outcome, rig.sent);
+    if canceled {
+        assert_eq!((rig.device.state, rig.device.observed), (0, false), "{at}: {:?}", rig.sent);
+    } else {
+        assert_eq!(rig.outcome, Some(Outcome::Succeeded(Proof::VersionAndResult)), "{at}: {:?}", rig.sent);
+    }
+    rig
+}
+
+/// Every way of delivery, with and without observation, of an old and of a new object.
+fn ways() -> impl Iterator<Item = (Device, UpgradePlan)> {
+    let devices = [Device::default(), Device { defer_period: Some(0), ..Device::default() }];
+    devices.into_iter().flat_map(|device| {
+        [(Pull, true), (Pull, false), (Push, true), (Push, false)]
+            .map(|(delivery, observe)| (device.clone(), UpgradePlan { observe, ..plan(delivery) }))
+    })
+}
+
+#[test]
+fn f35_at_each_message_a_cancellation_ends_it_unless_the_order_to_install_was_sent() {
+    for (device, plan) in ways() {
+        let whole = Rig::run(device.clone(), plan.clone()).wanted;
+        assert!(whole > 8, "{whole} messages");
+        let mut too_late = 0;
+        for cancels in (0..whole).flat_map(|number| [Cancels::During(number), Cancels::After(number)]) {
+            let mut rig = Rig::new(device.clone(), plan.clone());
+            rig.cancels = Some(cancels);
+            rig.later(0, Registers);
+            let rig = check_canceled(rig, &alloc::format!("{cancels:?} of {:?}", plan.delivery));
+            too_late += usize::from(rig.warnings.contains(&Warning::CancelTooLate));
+        }
+        assert!(too_late > 0, "some came between the order and the verdict");
+    }
+}
+
+#[test]
+fn f35_at_each_second_a_cancellation_ends_it_unless_the_order_to_install_was_sent() {
+    for (device, plan) in ways() {
+        for second in 0..90 {
+            let mut rig = Rig::new(device.clone(), plan.clone());
+            rig.later(0, Registers);
+            rig.run_for(second);
+            rig.procedure.cancel(rig.now);
+            let at = alloc::format!("second {second} of {:?}", plan.delivery);
+            check_canceled(rig, &at);
+        }
+    }
+}

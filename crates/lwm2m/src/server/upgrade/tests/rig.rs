@@ -160,6 +160,15 @@ impl Device {
     }
 }
 
+/// When an upgrade is canceled, in actions counted from zero.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Cancels {
+    /// While this one is on its way; the device never gets it.
+    During(usize),
+    /// Once this one was answered.
+    After(usize),
+}
+
 pub(super) struct Rig {
     pub(super) procedure: Procedure,
     pub(super) device: Device,
@@ -176,6 +185,10 @@ pub(super) struct Rig {
     /// Whether an intent is made durable at once.
     pub(super) stores: bool,
     pub(super) intents: usize,
+    /// When the operator changes their mind.
+    pub(super) cancels: Option<Cancels>,
+    /// Actions that the procedure has wanted.
+    pub(super) wanted: usize,
     due: Vec<(Instant, Happens)>,
     offers: usize,
     executes: usize,
@@ -218,6 +231,8 @@ impl Rig {
             memory: TransferMemory::default(),
             stores: true,
             intents: 0,
+            cancels: None,
+            wanted: 0,
             due: Vec::new(),
             offers: 0,
             executes: 0,
@@ -308,8 +323,20 @@ impl Rig {
             if let Some(event) = self.procedure.poll_event() {
                 self.take(event);
             } else if let Some(action) = self.procedure.poll_action() {
+                let number = self.wanted;
+                self.wanted += 1;
+                if self.cancels == Some(Cancels::During(number)) {
+                    self.procedure.cancel(self.now);
+                    if self.procedure.stage() != Stage::Closing {
+                        self.procedure.handle_answer(Answer::Lost, self.now);
+                    }
+                    continue;
+                }
                 if let Some(answer) = self.answer(&action) {
                     self.procedure.handle_answer(answer, self.now);
+                }
+                if self.cancels == Some(Cancels::After(number)) {
+                    self.procedure.cancel(self.now);
                 }
             } else {
                 return;
