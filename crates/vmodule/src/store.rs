@@ -38,9 +38,9 @@ impl<F: Flash> FlashStore<F> {
         &mut self.flash
     }
 
-    /// Gives the flash back.
-    pub fn into_flash(self) -> F {
-        self.flash
+    /// Gives the flash back, and says where things lie in it.
+    pub fn into_parts(self) -> (F, Banks) {
+        (self.flash, self.banks)
     }
 
     /// Looks for what an earlier boot has stored of a package.

@@ -143,7 +143,7 @@ fn vmodule_image(payload: usize, version: &str, model: &str) -> Vec<u8> {
     vmodule::image::build(&identity, &vec![0xA5; payload])
 }
 
-fn upgrade(system: &mut System, plan: UpgradePlan) -> (Outcome, Vec<Stage>) {
+pub fn upgrade(system: &mut System, plan: UpgradePlan) -> (Outcome, Vec<Stage>) {
     let id = start(system, plan);
     finish(system, id)
 }

@@ -2,6 +2,7 @@
 //! with DTLS between them, in virtual time; and raw datagrams where a row gives bytes.
 
 mod bootstrap;
+mod components;
 mod device_management;
 mod firmware_update;
 mod registration;

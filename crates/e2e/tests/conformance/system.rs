@@ -66,7 +66,9 @@ impl System {
         let mut settings = Settings::new(Kind::Ryz014.configure(&imei, account), model);
         settle(&mut settings);
         let device = world.add(1, |random, now| {
-            let module = Module::new(settings, factory_flash(), random.seed(), now).expect("two banks fit");
+            let components = settings.client.components.iter().map(|_| factory_flash()).collect();
+            let module = Module::with_components(settings, factory_flash(), components, random.seed(), now);
+            let module = module.expect("two banks fit");
             let (sockets, dtls) = (vec![SocketKind::Secured], dtls::Config::default());
             Node::One(Box::new(Stack::new(module, sockets, dtls, Arc::new(NoKeys), random.seed())))
         });

@@ -6,6 +6,7 @@ use machine::{Instant, Link};
 use super::Client;
 use super::account_objects::server_entries;
 use super::catalog::object_type;
+use super::components::is_firmware;
 use super::config::Version;
 use super::data::MOST_INSTANCES;
 use super::event::Event;
@@ -133,7 +134,7 @@ impl<F: FirmwareStore> Client<F> {
         if !self.config.has_object(object) && !BOOTSTRAPPED.contains(&object) {
             return Err(Code::NOT_FOUND);
         }
-        if object == object::FIRMWARE {
+        if is_firmware(object) {
             return Err(Code::METHOD_NOT_ALLOWED);
         }
         match (path, self.decode(path, request)?) {

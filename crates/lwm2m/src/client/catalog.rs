@@ -66,7 +66,7 @@ const fn object(id: u16, resources: &'static [ResourceType]) -> ObjectType {
     ObjectType { id: ObjectId(id), version: None, creatable: false, resources }
 }
 
-/// By number (OMA lwm2m-registry: 0.xml to 5.xml, 9.xml, 16.xml, 19.xml).
+/// By number (OMA lwm2m-registry: 0.xml to 5.xml, 9.xml, 16.xml, 19.xml; 33629.xml of AVSystem).
 static OBJECTS: &[ObjectType] = &[
     object(0, SECURITY),
     ObjectType { version: Some("1.1"), ..object(1, SERVER) },
@@ -77,10 +77,11 @@ static OBJECTS: &[ObjectType] = &[
     object(9, SOFTWARE),
     ObjectType { creatable: true, ..object(16, PORTFOLIO) },
     ObjectType { creatable: true, ..object(19, APPLICATION_DATA) },
+    object(33_629, ADVANCED_FIRMWARE),
 ];
 
 use Access::{Bootstrap, Execute, Read, ReadWrite, Write};
-use Kind::{Boolean, Integer, Opaque, String, Time, Unsigned};
+use Kind::{Boolean, Integer, ObjectLink, Opaque, String, Time, Unsigned};
 
 const SECURITY: &[ResourceType] = &[
     mandatory(one(0, Bootstrap, String)),
@@ -173,6 +174,22 @@ const FIRMWARE: &[ResourceType] = &[
     one(11, ReadWrite, Integer),
     one(12, Read, Time),
     one(13, ReadWrite, Unsigned),
+];
+
+/// Without what asks the user (resources 10 to 13).
+const ADVANCED_FIRMWARE: &[ResourceType] = &[
+    one(0, Write, Opaque),
+    one(1, ReadWrite, String),
+    one(2, Execute, String),
+    one(3, Read, Integer),
+    one(5, Read, Integer),
+    one(6, Read, String),
+    one(7, Read, String),
+    many(8, Read, Integer),
+    one(9, Read, Integer),
+    one(14, Read, String),
+    one(15, Read, String),
+    many(16, Read, ObjectLink),
 ];
 
 const SOFTWARE: &[ResourceType] = &[

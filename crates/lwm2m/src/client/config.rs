@@ -11,6 +11,7 @@ use coap::BlockSize;
 use machine::Socket;
 
 use super::account::Accounts;
+use super::components::ComponentSettings;
 use super::deferral::Deferral;
 use super::firmware_values::{DeliveryMethod, StateAfterFailure};
 use super::package_uri::Scheme;
@@ -41,6 +42,8 @@ pub struct Config {
     pub radio: Radio,
     /// Object 5.
     pub firmware: FirmwareSettings,
+    /// Object 33629, if there are any; at most [`MOST_COMPONENTS`](super::MOST_COMPONENTS).
+    pub components: Vec<ComponentSettings>,
     /// Whether notifications are confirmable.
     pub confirmable_notifications: bool,
     /// What becomes of observations when the client registers anew.
@@ -76,6 +79,7 @@ impl Config {
             device: Device::default(),
             radio: Radio::default(),
             firmware: FirmwareSettings::default(),
+            components: Vec::new(),
             confirmable_notifications: false,
             observations: ObservationsAtRegister::Dropped,
             shortest_retry: Duration::from_secs(5),

@@ -7,11 +7,12 @@ use machine::Instant;
 
 use super::Client;
 use super::account_objects::{DEFAULT_DISABLE_TIMEOUT, bootstrap_entry, server_entries};
+use super::components::Place;
 use super::event::{Event, RebootReason};
 use super::firmware_store::FirmwareStore;
 use super::requests::Asked;
-use crate::object::{Access, FIRMWARE, SERVER};
-use crate::path::{ObjectId, Path};
+use crate::object::{Access, SERVER};
+use crate::path::Path;
 
 /// How long the answer to an Execute may take before what it began cuts the way.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -28,7 +29,7 @@ impl<F: FirmwareStore> Client<F> {
             return Err(Code::BAD_REQUEST);
         }
         self.changed = true;
-        let [object, instance, number, _] = path.numbers();
+        let [object, _, number, _] = path.numbers();
         match (object, number) {
             (1, 4) => {
                 let timeout = self.data.seconds(SERVER, self.servers.0[server].entry.instance, 5);
@@ -42,10 +43,12 @@ impl<F: FirmwareStore> Client<F> {
             }
             (3, 4) => self.events.push_back(Event::RebootWanted(RebootReason::Requested)),
             (3, 5) => self.reset_to_factory(now),
-            _ if ObjectId(object) == FIRMWARE => self.execute_firmware(number, now)?,
-            // There is never an error to reset (/3/0/12), and nothing to prove (/16/x/1).
             _ => {
-                let _ = instance;
+                // There is never an error to reset (/3/0/12), and nothing to prove (/16/x/1).
+                if let Some(place) = Place::of(path) {
+                    self.turn_to(place)?;
+                    self.execute_firmware(number, now)?;
+                }
             }
         }
         Ok(Response::new(Code::CHANGED))

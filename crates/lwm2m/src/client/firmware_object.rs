@@ -4,12 +4,15 @@ use coap::Code;
 use machine::Instant;
 
 use super::Client;
+use super::components::Place;
 use super::config::Config;
 use super::data::{number, numbers, text};
 use super::event::{Event, RebootReason};
 use super::firmware_store::FirmwareStore;
 use super::firmware_update::{FirmwareUpdate, Part, Refusal, UriWritten};
 use super::firmware_values::UpdateState;
+use crate::object::ADVANCED_FIRMWARE;
+use crate::path::{InstanceId, ResourceInstanceId};
 use crate::value::{Resource, Value};
 
 /// `/5/0/10`
@@ -31,8 +34,25 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
             11 => number(self.policy()?.severity()),
             12 => Resource::Single(Value::Time(self.policy()?.changed_at()?)),
             13 => Resource::Single(Value::Unsigned(self.policy()?.defer_period().into())),
-            _ => return None,
+            _ => return self.read_of_component(resource),
         })
+    }
+
+    /// What only object 33629 has.
+    fn read_of_component(&self, resource: u16) -> Option<Resource> {
+        if self.place() == Place::FIRMWARE {
+            return None;
+        }
+        let link = |instance: &InstanceId| Value::ObjectLink(ADVANCED_FIRMWARE, *instance);
+        match resource {
+            14 => Some(text(self.name())),
+            15 => Some(text(&self.running_version())),
+            16 => {
+                let links = (0..).map(ResourceInstanceId).zip(self.linked().iter().map(link));
+                Some(Resource::Multiple(links.collect()))
+            }
+            _ => None,
+        }
     }
 }
 
@@ -74,6 +94,7 @@ impl<F: FirmwareStore> Client<F> {
             return self.announce_update();
         }
         self.update.execute_or_defer(now).map_err(code)?;
+        self.install_linked();
         if self.update.state() == UpdateState::Updating {
             self.events.push_back(Event::RebootWanted(RebootReason::Update));
         }

@@ -13,11 +13,13 @@ use core::time::Duration;
 
 use machine::Instant;
 
+use super::components::{ComponentSettings, Place};
 use super::config::FirmwareSettings;
 use super::deferral::Policy;
 use super::firmware_store::{FirmwareStore, Kept, PackageName, Recovered, Source, StoreError};
 use super::firmware_values::{DeliveryMethod, StateAfterFailure, UpdateResult, UpdateState};
 use super::package_uri::{PackageUri, PackageUriError, Scheme};
+use crate::path::InstanceId;
 
 /// Why a write or an execute is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +59,9 @@ const LONGEST_URI: usize = 255;
 
 pub(super) struct FirmwareUpdate<F> {
     store: F,
+    place: Place,
+    /// What a component is called, and which ones are installed with it.
+    component: ComponentSettings,
     state: UpdateState,
     result: UpdateResult,
     uri: String,
@@ -85,6 +90,8 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
         };
         Self {
             store,
+            place: Place::FIRMWARE,
+            component: ComponentSettings::default(),
             state,
             result,
             uri: uri.unwrap_or_default(),
@@ -98,6 +105,29 @@ impl<F: FirmwareStore> FirmwareUpdate<F> {
             power_lost: false,
             policy: settings.deferral.map(Policy::new),
         }
+    }
+
+    /// That of a component, whose user is never asked.
+    pub(super) fn of_component(
+        store: F,
+        instance: InstanceId,
+        component: &ComponentSettings,
+        settings: &FirmwareSettings,
+    ) -> Self {
+        let place = Place::component(instance);
+        Self { place, component: component.clone(), policy: None, ..Self::new(store, settings) }
+    }
+
+    pub(super) fn place(&self) -> Place {
+        self.place
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.component.name
+    }
+
+    pub(super) fn linked(&self) -> &[InstanceId] {
+        &self.component.linked
     }
 
     pub(super) fn state(&self) -> UpdateState {

@@ -16,21 +16,22 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use coap::{Endpoint, Failure, RequestId};
+use coap::{Endpoint, RequestId};
 use firmware::Crc32;
-use machine::{
-    Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
-};
+use machine::{Instant, Link, OpenRequest, Random, Seed, SessionCommand};
 
 mod account;
 mod account_objects;
 mod attributes;
 mod bootstrap;
 mod bootstrap_interface;
+mod bootstrapping;
 mod catalog;
+mod components;
 mod config;
 mod data;
 mod deferral;
+mod driving;
 mod event;
 mod executing;
 mod fetch;
@@ -40,6 +41,7 @@ mod firmware_update;
 mod firmware_values;
 mod gate;
 mod life_cycle;
+mod links;
 mod notify;
 mod objects;
 mod observations;
@@ -57,6 +59,7 @@ mod writing;
 
 pub use account::{Access, Accounts, BootstrapAccount, MOST_SERVERS, ServerAccount};
 pub use account_objects::Inconsistency;
+pub use components::{ComponentSettings, MOST_COMPONENTS};
 pub use config::{
     Config, Device, DownloadRoute, FirmwareSettings, ObservationsAtRegister, QueueMode, Radio, Saved, Version,
 };
@@ -98,7 +101,9 @@ pub struct Client<F> {
     bootstrap: Bootstrap,
     /// When the account of the bootstrap server goes.
     bootstrap_account_ends: Option<Instant>,
+    /// The update that is worked on, and the others of a device with several components.
     update: FirmwareUpdate<F>,
+    others: Vec<FirmwareUpdate<F>>,
     gate: Gate,
     pull: Option<Pull>,
     fetch: Option<Fetch>,
@@ -141,6 +146,20 @@ impl<F: FirmwareStore> Client<F> {
     /// `first_request` must be beyond all requests of clients that ran on the same sockets before, so that
     /// a late answer to one of theirs is not taken for ours.
     pub fn new(config: Config, store: F, seed: Seed, first_request: OpenRequest, now: Instant) -> Self {
+        Self::with_components(config, store, Vec::new(), seed, first_request, now)
+    }
+
+    /// The same for a device with components, of which `components` are the stores, in the order of
+    /// [`Config::components`]; what has no counterpart in the other list is left out.
+    pub fn with_components(
+        mut config: Config,
+        store: F,
+        components: Vec<F>,
+        seed: Seed,
+        first_request: OpenRequest,
+        now: Instant,
+    ) -> Self {
+        let others = components::take_up(&mut config, components);
         let mut random = Random::new(seed);
         let mut data = factory_data(&config);
         let origin = saved::origin(&data);
@@ -178,6 +197,7 @@ impl<F: FirmwareStore> Client<F> {
             config,
             random,
             update,
+            others,
         };
         client.restore_observations(now);
         if client.servers.0.is_empty() {
@@ -185,6 +205,7 @@ impl<F: FirmwareStore> Client<F> {
         } else {
             client.end_bootstrap_account_later(now);
         }
+        client.turn_to_interrupted();
         if let Some(UriWritten::Download(uri, kept)) = client.update.interrupted_download() {
             client.start_pull(uri, &kept, now);
         }
@@ -193,22 +214,27 @@ impl<F: FirmwareStore> Client<F> {
 
     /// Where the firmware is.
     pub fn store(&self) -> &F {
-        self.update.store()
+        self.main_update().store()
     }
 
     /// Where the firmware is, to change what lies outside of this client's view.
     pub fn store_mut(&mut self) -> &mut F {
-        self.update.store_mut()
+        self.main_update_mut().store_mut()
     }
 
     /// Ends the client without a word to the server and gives the store back.
     pub fn into_store(self) -> F {
-        self.update.into_store()
+        self.into_stores().0
+    }
+
+    /// The same, with the stores of the components.
+    pub fn into_stores(self) -> (F, Vec<F>) {
+        components::into_stores(self.update, self.others)
     }
 
     /// State and result of object 5.
     pub fn firmware(&self) -> (UpdateState, UpdateResult) {
-        (self.update.state(), self.update.result())
+        (self.main_update().state(), self.main_update().result())
     }
 
     /// Whether a server has accepted the registration and nothing has gone wrong since.
@@ -282,7 +308,8 @@ impl<F: FirmwareStore> Client<F> {
         Objects {
             config: &self.config,
             data: &self.data,
-            firmware: &self.update,
+            update: &self.update,
+            others: &self.others,
             shown_state,
             time: self.clock.saturating_add(writing::seconds_of(now)),
             own_server: None,
@@ -298,192 +325,5 @@ impl<F: FirmwareStore> Client<F> {
     /// Everything, as one server is told of it.
     fn told_objects(&self, server: usize, now: Instant) -> Objects<'_, F> {
         Objects { shown_state: self.gate.announced(), ..self.objects(server, now) }
-    }
-
-    /// Follows up on whatever has just happened, until nothing is left to do now.
-    fn settle(&mut self, now: Instant) {
-        if self.dark {
-            return;
-        }
-        while let Some(event) = self.endpoint.poll_event() {
-            self.handle_endpoint(event, now);
-        }
-        if self.update.push_deadline().is_some_and(|deadline| deadline <= now) {
-            self.update.abandon(UpdateResult::ConnectionLost);
-        }
-        if self.update.end_deferral(now) {
-            self.events.push_back(Event::RebootWanted(RebootReason::Update));
-        }
-        self.advance_bootstrap(now);
-        self.advance_servers(now);
-        self.advance_pull(now);
-        if self.update.state() != self.told.0 {
-            self.update.note_change(self.clock.saturating_add(writing::seconds_of(now)));
-        }
-        self.tell_firmware();
-        if self.update.power_lost() {
-            self.dark = true;
-            self.events.push_back(Event::PowerLost);
-            return;
-        }
-        self.notify(now);
-        self.fall_asleep(now);
-        if core::mem::take(&mut self.save_wanted) {
-            self.events.push_back(Event::SaveWanted);
-        }
-    }
-
-    fn handle_endpoint(&mut self, event: coap::Event<Link>, now: Instant) {
-        use coap::Event as Coap;
-        match event {
-            Coap::Request { peer, id, request, block } => self.handle_request(peer, id, &request, block, now),
-            Coap::Response { id, response, .. } if self.is_pull(id) => self.pull_answered(&response, now),
-            Coap::Response { id, response, .. } if self.bootstrap.awaits(id) => {
-                self.bootstrap_answered(response.code, now);
-            }
-            Coap::Response { id, response, .. } => {
-                let sent = self.send_ended(id, Some(response.code));
-                if !sent {
-                    self.server_answered(id, &response, now);
-                }
-            }
-            Coap::Failed { id, failure, .. } => self.handle_failure(id, failure, now),
-            Coap::ObservationCanceled { peer, token } => {
-                if let Some(server) = self.servers.by_link(peer) {
-                    self.servers.0[server].observations.end(token);
-                    self.observations_changed();
-                }
-            }
-            Coap::Delivered { id, .. } => {
-                if let Some(passage) = self.gate.delivered(id) {
-                    self.gate_passed(passage, now);
-                }
-            }
-            // What only the other role sees.
-            _ => {}
-        }
-    }
-
-    fn handle_failure(&mut self, id: RequestId, failure: Failure, now: Instant) {
-        // An unacknowledged notification leaves the observation as it is (RFC 7641 section 4.5 lets the
-        // client choose).
-        if let Some(passage) = self.gate.failed(id) {
-            return self.gate_passed(passage, now);
-        }
-        // A session that ended has been dealt with where its end was reported.
-        if self.send_ended(id, None) || failure == Failure::PeerGone {
-            return;
-        }
-        if self.is_pull(id) {
-            self.pull_unanswered(now);
-        } else if self.bootstrap.awaits(id) {
-            self.bootstrap_stalled(now);
-        } else {
-            self.server_unanswered(id, now);
-        }
-    }
-
-    /// A reset of object 5 over one delivery ends a download that runs over the other.
-    fn stop_pull_unless_downloading(&mut self, now: Instant) {
-        if self.update.state() != UpdateState::Downloading || self.update.is_pushing() {
-            self.drop_pull(now);
-        }
-    }
-
-    fn tell_firmware(&mut self) {
-        let observed = self.state_is_observed();
-        self.gate.follow(self.update.state(), observed);
-        let (state, result, (bytes, total)) =
-            (self.update.state(), self.update.result(), self.update.progress());
-        let (old_state, old_result, old_bytes) = self.told;
-        if state == UpdateState::Downloading && old_state != state {
-            self.told.2 = 0;
-        }
-        if (state, result) != (old_state, old_result) {
-            self.changed = true;
-            self.events.push_back(Event::Firmware { state, result });
-        }
-        if state == UpdateState::Downloading && bytes != old_bytes {
-            self.events.push_back(Event::Progress { bytes, total });
-        }
-        self.told = (state, result, bytes);
-    }
-}
-
-impl<F: FirmwareStore> Machine for Client<F> {
-    type Peer = Link;
-    type Event = Event;
-
-    fn handle_input(&mut self, from: Link, bytes: &[u8], now: Instant) {
-        if !self.dark {
-            self.stir(now);
-            self.endpoint.handle_input(from, bytes, now);
-            self.settle(now);
-        }
-    }
-
-    fn handle_timeout(&mut self, now: Instant) {
-        if !self.dark {
-            self.endpoint.handle_timeout(now);
-            self.settle(now);
-        }
-    }
-
-    fn poll_transmit(&mut self, buffer: &mut [u8]) -> Option<(Link, usize)> {
-        if self.dark {
-            return None;
-        }
-        let sent = self.endpoint.poll_transmit(buffer)?;
-        self.spoken();
-        Some(sent)
-    }
-
-    fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
-    }
-
-    fn poll_timeout(&self) -> Option<(Instant, &'static str)> {
-        if self.dark {
-            return None;
-        }
-        let own = [
-            (self.bootstrap.due(), "bootstrap"),
-            (self.bootstrap_account_ends, "the bootstrap account ends"),
-            (self.servers.due().filter(|_| !self.bootstrap.is_under_way()), "registration"),
-            (self.pull_due(), "next block of a download"),
-            (self.update.push_deadline(), "push abandoned"),
-            (self.update.deferred_until(), "the installation was put off until then"),
-            (self.notification_due(), "notification"),
-            (self.sleep_due(), "sleep"),
-        ];
-        let own = own.into_iter().filter_map(|(at, why)| Some((at?, why)));
-        own.chain(self.endpoint.poll_timeout()).min_by_key(|(at, _)| *at)
-    }
-}
-
-impl<F: FirmwareStore> SessionMachine for Client<F> {
-    fn handle_session(&mut self, event: SessionEvent<'_>, now: Instant) {
-        if self.dark {
-            return;
-        }
-        match event {
-            SessionEvent::Up { link, request: Some(request), resumed, .. } => {
-                let wanted = self.link_up(request, link, resumed, now);
-                if !wanted {
-                    self.sessions.push_back(SessionCommand::Close(link));
-                }
-            }
-            SessionEvent::Up { request: None, .. } | SessionEvent::Moved { .. } => {}
-            SessionEvent::Down { link, end } => {
-                self.endpoint.forget(link, now);
-                self.link_down(link, end, now);
-            }
-            SessionEvent::Failed { request, end } => self.link_failed(request, end, now),
-        }
-        self.settle(now);
-    }
-
-    fn poll_session(&mut self) -> Option<SessionCommand> {
-        self.sessions.pop_front()
     }
 }

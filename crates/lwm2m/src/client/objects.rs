@@ -1,12 +1,12 @@
 //! Everything that can be read, seen together.
 
 use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec;
 use alloc::vec::Vec;
 
 use coap::Code;
 
 use super::catalog::{ObjectType, ResourceType, object_type};
+use super::components::{Place, is_firmware};
 use super::config::Config;
 use super::data::{Data, text};
 use super::firmware_store::FirmwareStore;
@@ -20,7 +20,9 @@ use crate::value::{Instance, Node, Resource, Value};
 pub(super) struct Objects<'a, F> {
     pub(super) config: &'a Config,
     pub(super) data: &'a Data,
-    pub(super) firmware: &'a FirmwareUpdate<F>,
+    /// The update that is worked on, and the others.
+    pub(super) update: &'a FirmwareUpdate<F>,
+    pub(super) others: &'a [FirmwareUpdate<F>],
     /// The state of object 5 that counts, if it is not the real one.
     pub(super) shown_state: Option<UpdateState>,
     /// `/3/0/13`, in seconds since 1970-01-01T00:00:00Z.
@@ -41,8 +43,8 @@ impl<F: FirmwareStore> Objects<'_, F> {
 
     /// The instances of an object that this server may see.
     pub(super) fn instances(&self, object: ObjectId) -> Vec<InstanceId> {
-        if object == object::FIRMWARE {
-            return vec![InstanceId(0)];
+        if is_firmware(object) {
+            return self.updates_of(object);
         }
         let seen = |id: &InstanceId| object != object::SERVER || self.own_server.is_none_or(|own| own == *id);
         self.data.instances_of(object).map(|(id, _)| id).filter(seen).collect()
@@ -118,8 +120,11 @@ impl<F: FirmwareStore> Objects<'_, F> {
             (object::FIRMWARE, 3) if self.shown_state.is_some() => {
                 self.shown_state.map(|state| super::data::number(state as u8))
             }
-            (object::FIRMWARE, number) => self.firmware.read(number, self.config),
-            (object::DEVICE, 3) => Some(text(&self.firmware.running_version())),
+            (_, number) if is_firmware(object) => self.update_at(object, instance)?.read(number, self.config),
+            (object::DEVICE, 3) => {
+                let Place { object, instance } = Place::FIRMWARE;
+                Some(text(&self.update_at(object, instance)?.running_version()))
+            }
             (object::DEVICE, 13) => Some(Resource::Single(Value::Time(self.time))),
             (object::DEVICE, 16) => Some(text(self.config.bindings())),
             _ => self.data.resource(object, instance, resource).cloned(),
@@ -128,8 +133,8 @@ impl<F: FirmwareStore> Objects<'_, F> {
 
     /// Whether a resource exists now, for Discover; those without a value do when they can be used.
     pub(super) fn has(&self, object: ObjectId, instance: InstanceId, resource: &ResourceType) -> bool {
-        if (object, resource.id) == (object::FIRMWARE, ResourceId(10)) {
-            return self.firmware.policy().is_some();
+        if is_firmware(object) && resource.id == ResourceId(10) {
+            return self.update_at(object, instance).is_some_and(|update| update.policy().is_some());
         }
         !resource.access.is_readable() || self.resource(object, instance, resource.id).is_some()
     }
@@ -166,11 +171,14 @@ const ALWAYS: [u16; 5] = [0, 1, 3, 4, 5];
 impl Config {
     /// The objects of the device.
     fn objects(&self) -> BTreeSet<ObjectId> {
-        ALWAYS.map(ObjectId).into_iter().chain(self.optional_objects.iter().copied()).collect()
+        let components = Some(object::ADVANCED_FIRMWARE).filter(|_| !self.components.is_empty());
+        let optional = self.optional_objects.iter().copied().chain(components);
+        ALWAYS.map(ObjectId).into_iter().chain(optional).collect()
     }
 
     pub(super) fn has_object(&self, object: ObjectId) -> bool {
-        ALWAYS.contains(&object.0) || self.optional_objects.contains(&object)
+        let components = object == object::ADVANCED_FIRMWARE && !self.components.is_empty();
+        components || ALWAYS.contains(&object.0) || self.optional_objects.contains(&object)
     }
 
     /// `/3/0/16`

@@ -7,13 +7,14 @@ use machine::{Instant, Link};
 
 use super::Client;
 use super::attributes::{AttributeError, Conditions};
+use super::components::Place;
 use super::config::{Config, Version};
 use super::firmware_store::FirmwareStore;
 use super::observations::{Sample, Target};
 use super::quirks::Support;
 use crate::format::link::LinkWriter;
 use crate::format::{self, DecodeError};
-use crate::object::{Access, firmware};
+use crate::object::Access;
 use crate::path::Path;
 use crate::value::{Node, Value};
 
@@ -69,7 +70,7 @@ impl<F: FirmwareStore> Client<F> {
         let busy = self.config.firmware.busy_during_push && self.update.is_pushing();
         let registered_for = now - self.servers.0[server].registered_at;
         let settling = registered_for < self.config.quirks.settles_for;
-        if settling || (busy && path != firmware::PACKAGE) {
+        if settling || (busy && path != self.update.place().package()) {
             return Err(Code::SERVICE_UNAVAILABLE);
         }
         if matches!(request.method, Code::FETCH | Code::IPATCH | Code::PATCH) {
@@ -96,7 +97,7 @@ impl<F: FirmwareStore> Client<F> {
             (Code::PUT, _) if is_write_attributes(request) => {
                 self.write_attributes(asked.server, path, request)
             }
-            (Code::PUT, firmware::PACKAGE) => self.write_package(asked),
+            (Code::PUT, _) if Place::is_package(path) => self.write_package(asked, path),
             (Code::PUT, Path::Instance(..) | Path::Resource(..) | Path::ResourceInstance(..)) => {
                 self.write(asked, path)
             }

@@ -9,6 +9,7 @@ use machine::Instant;
 use super::Client;
 use super::attributes::Conditions;
 use super::catalog::ResourceType;
+use super::components::Place;
 use super::data::MOST_INSTANCES;
 use super::firmware_object;
 use super::firmware_store::FirmwareStore;
@@ -18,7 +19,7 @@ use super::quirks::PackageCoding;
 use super::requests::{Asked, unreadable};
 use crate::format;
 use crate::model::ObjectModel;
-use crate::object::{self, Access, firmware};
+use crate::object::{Access, firmware};
 use crate::path::{InstanceId, ObjectId, Path, ResourceId};
 use crate::value::{Instance, Kind, Node, Resource, Value};
 
@@ -147,7 +148,8 @@ impl<F: FirmwareStore> Client<F> {
         for (path, resource) in assignments {
             self.changed = true;
             let [object, instance, number, _] = path.numbers();
-            if ObjectId(object) == object::FIRMWARE {
+            if let Some(place) = Place::of(path) {
+                self.turn_to(place)?;
                 let value = resource.single().ok_or(Code::BAD_REQUEST)?;
                 self.download_server = Some(self.servers.0[asked.server].entry.short_server_id);
                 self.write_firmware(number, value, now)?;
@@ -176,7 +178,7 @@ impl<F: FirmwareStore> Client<F> {
     }
 
     /// A part of a package, in whatever way it is written.
-    pub(super) fn write_package(&mut self, asked: Asked<'_>) -> Result<Response, Code> {
+    pub(super) fn write_package(&mut self, asked: Asked<'_>, path: Path) -> Result<Response, Code> {
         let Asked { request, block, now, .. } = asked;
         let chosen = request.options.content_format().map(|chosen| chosen.0);
         let codings = self.config.quirks.formats.package;
@@ -192,6 +194,7 @@ impl<F: FirmwareStore> Client<F> {
         if self.config.quirks.strict_push && self.update.is_pushing() && offset == 0 && !resets {
             return Err(Code::SERVICE_UNAVAILABLE);
         }
+        self.turn_to(Place::of(path).ok_or(Code::NOT_FOUND)?)?;
         let part = Part { offset, bytes: &request.payload, last, total };
         let text;
         let part = match coding {

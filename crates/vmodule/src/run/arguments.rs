@@ -68,6 +68,10 @@ pub struct RunArguments {
     /// be given several times.
     #[arg(long, value_name = "NUMBER", value_parser = parse_object)]
     pub(super) object: Vec<ObjectId>,
+    /// A part with firmware of its own, as an instance of object 33629: its name and its flash file. Given
+    /// several times, the instances count from 0.
+    #[arg(long, value_name = "NAME=FILE", value_parser = parse_component)]
+    pub(super) component: Vec<Component>,
     /// The flash file; make one with `vmodule flash init`. All that happens stays in it.
     #[arg(long, value_name = "FILE")]
     pub(super) flash: PathBuf,
@@ -125,6 +129,19 @@ pub struct RunArguments {
     /// Print JSON, one object a line.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A part of the module with firmware of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Component {
+    pub(super) name: String,
+    pub(super) flash: PathBuf,
+}
+
+fn parse_component(text: &str) -> Result<Component, String> {
+    let parts = text.split_once('=').filter(|(name, file)| !name.is_empty() && !file.is_empty());
+    let component = parts.map(|(name, file)| Component { name: name.into(), flash: file.into() });
+    component.ok_or_else(|| String::from("give NAME=FILE, such as modem=modem.bin"))
 }
 
 /// How a radio sleeps, and how often it wakes by itself.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use firmware::{Banks, BootLoader, Flash as _};
 use lwm2m::client::{
-    self, Access, Accounts, BootstrapAccount, Deferral, DownloadRoute, PackageUri, QueueMode, Scheme,
-    ServerAccount, Version,
+    self, Access, Accounts, BootstrapAccount, ComponentSettings, Deferral, DownloadRoute, PackageUri,
+    QueueMode, Scheme, ServerAccount, Version,
 };
 use machine::{Path, Random, Seed, Socket};
 use net::{BatchSocket, Clock, NoKeys, SocketKind, SocketOptions, Stack};
@@ -20,12 +20,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::RunArguments;
 use super::accounts_file::AccountsFile;
-use super::arguments::Sleep;
+use super::arguments::{Component, Sleep};
 use super::fetch::Fetcher;
 use super::key::{self, KeyError};
 use super::report::Reporter;
 use super::suites;
-use crate::flash::{FileFlash, POWER_LOST_EXIT_CODE};
+use crate::flash::{FileFlash, FlashOptions, POWER_LOST_EXIT_CODE};
 use crate::{Command, Event, Lossy, Module, Radio, RadioSleep, Settings};
 
 /// Why a module could not be run.
@@ -110,7 +110,9 @@ impl RunArguments {
         let flash = self.open_flash(&settings)?;
         let mut random = self.random()?;
         let clock = Clock::start();
-        let module = Module::new(settings, flash, random.seed(), clock.now())?;
+        let parts = self.component.iter().map(|part| FileFlash::open(&part.flash, FlashOptions::default()));
+        let parts = parts.collect::<Result<_, _>>()?;
+        let module = Module::with_components(settings, flash, parts, random.seed(), clock.now())?;
         let profile = self.profile.unwrap_or_else(|| self.kind.profile());
         let dtls = dtls::Config { suites: suites::offered(profile), ..dtls::Config::default() };
         let stack = Stack::new(module, SOCKETS.to_vec(), dtls, Arc::new(NoKeys), random.seed());
@@ -222,6 +224,8 @@ impl RunArguments {
         let saved = AccountsFile::beside(&self.flash);
         client.saved = saved.load().with_context(|| format!("cannot read {}", saved.path().display()))?;
         client.unix_time = unix_time();
+        let part = |part: &Component| ComponentSettings { name: part.name.clone(), linked: Vec::new() };
+        client.components = self.component.iter().map(part).collect();
         client.optional_objects.extend(&self.object);
         client.queue_mode = self.queue_mode();
         client.firmware.bytes_per_second = self.speed;

@@ -75,13 +75,15 @@ fn line_of(event: &Event) -> Line {
     match event {
         Event::Booted { bank, version, state } => {
             let (bank, version) = (bank.to_string(), version.to_string());
-            let outcome = match state {
-                BootState::Testing { .. } => ", the new image works",
-                BootState::Reverted(_) => ", the update was undone",
-                BootState::Confirmed | BootState::Updated => "",
-            };
-            let text = format!("version {version} runs from bank {bank}{outcome}");
+            let text = format!("version {version} runs from bank {bank}{}", outcome(*state));
             line("booted", text, json!({ "bank": bank, "version": version }))
+        }
+        Event::ComponentBooted { component, bank, version, state } => {
+            let (bank, version) = (bank.to_string(), version.to_string());
+            let outcome = outcome(*state);
+            let text = format!("component {}: version {version} runs from bank {bank}{outcome}", component.0);
+            let fields = json!({ "component": component.0, "bank": bank, "version": version });
+            line("component-booted", text, fields)
         }
         Event::BootFailed(error) => {
             line("boot-failed", format!("cannot start: {error}"), json!({ "cause": error.to_string() }))
@@ -97,6 +99,15 @@ fn line_of(event: &Event) -> Line {
         Event::PowerLost => line("power-lost", "power lost", json!({})),
         Event::Stopped => line("stopped", "stopped", json!({})),
         Event::Client(event) => client_line(event),
+    }
+}
+
+/// What the boot record says, for people.
+fn outcome(state: BootState) -> &'static str {
+    match state {
+        BootState::Testing { .. } => ", the new image works",
+        BootState::Reverted(_) => ", the update was undone",
+        BootState::Confirmed | BootState::Updated => "",
     }
 }
 

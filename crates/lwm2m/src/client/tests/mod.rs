@@ -1,6 +1,7 @@
 //! The client against a server that only does what the test says.
 
 mod bootstrap;
+mod components;
 mod composites;
 mod deferral;
 mod fetch;
@@ -21,8 +22,8 @@ use alloc::vec::Vec;
 use core::net::SocketAddr;
 use core::time::Duration;
 
-use coap::{Code, IncomingId, Request, Response};
-use machine::{Credential, Path as Way, SessionId, Socket};
+use coap::{Code, Failure, IncomingId, Request, Response};
+use machine::{Credential, Machine, Path as Way, SessionEvent, SessionId, SessionMachine, Socket};
 
 use super::*;
 
@@ -136,7 +137,10 @@ pub(super) struct Pair {
 
 impl Pair {
     pub(super) fn new(config: Config, store: MemoryStore) -> Self {
-        let client = Client::new(config, store, [1; 32], OpenRequest(10), Instant::ZERO);
+        Self::of(Client::new(config, store, [1; 32], OpenRequest(10), Instant::ZERO))
+    }
+
+    pub(super) fn of(client: Client<MemoryStore>) -> Self {
         let mut pair = Self {
             client,
             server: coap::Endpoint::new(coap::Config::default(), [2; 32]),

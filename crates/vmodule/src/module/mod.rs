@@ -1,123 +1,28 @@
 //! A whole module: flash, boot loader and LwM2M client, and the power that may fail.
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
-use std::time::Duration;
 
-use firmware::{
-    Bank, Banks, BootError, BootLoader, BootState, Booted, EmulatedFlash, LayoutError, Model, PowerCut,
-    Version,
-};
-use lwm2m::client::{self, Client, FetchFailure, FetchId, FetchStart, RebootReason, Saved};
-use lwm2m::path::Path;
+use firmware::{BootError, EmulatedFlash, LayoutError, PowerCut};
+use lwm2m::client::{self, Client, FetchId, RebootReason};
 use machine::{
     Instant, Link, Machine, OpenRequest, Random, Seed, SessionCommand, SessionEvent, SessionMachine,
 };
 
 use crate::{FlashStore, PoweredFlash};
 
-/// What a module is and how long its steps take.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// What the client is and does.
-    pub client: client::Config,
-    /// Which images suit.
-    pub model: Model,
-    /// How long the client goes on after it was told to restart, so that its answer gets out.
-    pub farewell: Duration,
-    /// How long a start takes.
-    pub boot_time: Duration,
-    /// How long the first start of a new image takes: installing is done then.
-    pub install_time: Duration,
-    /// What is sent to the servers without being asked for, and how often.
-    pub sends: Option<Sends>,
-    /// After how long the power comes back once it was cut; `None`: never.
-    pub power_returns: Option<Duration>,
-}
+mod event;
+mod flashes;
+mod settings;
 
-impl Settings {
-    /// Settings with the times of a small module: five seconds to start, ten with a new image.
-    pub fn new(client: client::Config, model: Model) -> Self {
-        Self {
-            client,
-            model,
-            farewell: Duration::from_secs(2),
-            boot_time: Duration::from_secs(5),
-            install_time: Duration::from_secs(10),
-            sends: None,
-            power_returns: None,
-        }
-    }
-}
+pub use event::{Command, Event, Fetched};
+pub use settings::{Sends, Settings};
 
-/// Values that are sent regularly (LwM2M Core 1.1 section 6.4.5).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Sends {
-    /// Which.
-    pub paths: Vec<Path>,
-    /// How often.
-    pub every: Duration,
-}
-
-/// What has happened in a module.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Event {
-    /// An image runs.
-    Booted {
-        /// The bank that it is in.
-        bank: Bank,
-        /// Its version.
-        version: Version,
-        /// What the boot record said at this start; `Testing` becomes `Updated` at once, since every image
-        /// that boots here works.
-        state: BootState,
-    },
-    /// No image can run: the module would have to be rewritten by wire.
-    BootFailed(BootError),
-    /// The client reports.
-    Client(client::Event),
-    /// What a restart must not take away has changed. The module itself keeps it over its restarts; for
-    /// those of the process it has to be in [`client::Config::saved`] the next time.
-    Saved(Saved),
-    /// The module restarts.
-    Rebooting(RebootReason),
-    /// The power was cut; whether and when it comes back is in [`Settings::power_returns`].
-    PowerLost,
-    /// It was shut down and does nothing any more.
-    Stopped,
-}
-
-/// What an owner in another thread may ask for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Command {
-    /// [`Module::shut_down`]
-    ShutDown,
-    /// [`Module::lose_power`]
-    LosePower,
-    /// [`Client::address_found`]
-    AddressFound(String, Option<IpAddr>),
-    /// News of a download that the client asked for by [`client::Event::FetchWanted`].
-    Fetched(FetchId, Fetched),
-}
-
-/// What came of a download over HTTP.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Fetched {
-    /// [`Client::fetch_started`]
-    Started(FetchStart),
-    /// [`Client::fetch_chunk`]
-    Chunk(Vec<u8>),
-    /// [`Client::fetch_ended`]
-    Ended,
-    /// [`Client::fetch_failed`]
-    Failed(FetchFailure),
-}
+use flashes::{Flashes, Started};
 
 /// A virtual module. Its flash is all that survives a restart.
 #[derive(Debug)]
 pub struct Module<F = EmulatedFlash> {
     settings: Settings,
-    banks: Banks,
     state: State<F>,
     random: Random,
     next_request: OpenRequest,
@@ -136,12 +41,12 @@ pub struct Module<F = EmulatedFlash> {
 enum State<F> {
     /// Starts then.
     Off {
-        flash: F,
+        flashes: Flashes<F>,
         starts: Instant,
     },
     /// Nothing but the owner can change this.
     Dead {
-        flash: F,
+        flashes: Flashes<F>,
     },
     Running {
         client: Box<Client<FlashStore<F>>>,
@@ -157,10 +62,23 @@ impl<F: PoweredFlash> Module<F> {
     /// # Errors
     /// The flash is too small for two banks.
     pub fn new(settings: Settings, flash: F, seed: Seed, now: Instant) -> Result<Self, LayoutError> {
+        Self::with_components(settings, flash, Vec::new(), seed, now)
+    }
+
+    /// The same with a flash for each of the components in [`client::Config::components`].
+    ///
+    /// # Errors
+    /// A flash is too small for two banks.
+    pub fn with_components(
+        settings: Settings,
+        flash: F,
+        components: Vec<F>,
+        seed: Seed,
+        now: Instant,
+    ) -> Result<Self, LayoutError> {
         Ok(Self {
-            banks: Banks::new(flash.geometry())?,
             settings,
-            state: State::Off { flash, starts: now },
+            state: State::Off { flashes: Flashes::new(flash, components)?, starts: now },
             random: Random::new(seed),
             next_request: OpenRequest(0),
             links: Vec::new(),
@@ -183,7 +101,7 @@ impl<F: PoweredFlash> Module<F> {
     /// The flash, whatever state the module is in.
     pub fn flash(&self) -> Option<&F> {
         match &self.state {
-            State::Off { flash, .. } | State::Dead { flash } => Some(flash),
+            State::Off { flashes, .. } | State::Dead { flashes } => Some(flashes.main()),
             State::Running { client, .. } => Some(client.store().flash()),
             State::Changing => None,
         }
@@ -203,7 +121,7 @@ impl<F: PoweredFlash> Module<F> {
     /// Lets the power fail in a later flash operation.
     pub fn cut_power_after(&mut self, cut: PowerCut) {
         match &mut self.state {
-            State::Off { flash, .. } | State::Dead { flash } => flash.cut_power(cut),
+            State::Off { flashes, .. } | State::Dead { flashes } => flashes.cut_power(cut),
             State::Running { client, .. } => client.store_mut().flash_mut().cut_power(cut),
             State::Changing => {}
         }
@@ -211,8 +129,8 @@ impl<F: PoweredFlash> Module<F> {
 
     /// Cuts the power now.
     pub fn lose_power(&mut self, now: Instant) {
-        if let Some(flash) = self.take_flash() {
-            self.go_dark(flash, now);
+        if let Some(flashes) = self.take_flashes() {
+            self.go_dark(flashes, now);
         }
     }
 
@@ -239,58 +157,54 @@ impl<F: PoweredFlash> Module<F> {
     }
 
     /// Takes the flash out of whatever used it; the state has to be set afterwards.
-    fn take_flash(&mut self) -> Option<F> {
+    fn take_flashes(&mut self) -> Option<Flashes<F>> {
         match core::mem::replace(&mut self.state, State::Changing) {
-            State::Off { flash, .. } | State::Dead { flash } => Some(flash),
+            State::Off { flashes, .. } | State::Dead { flashes } => Some(flashes),
             State::Running { mut client, .. } => {
                 self.next_request = client.next_request();
-                Some(client.into_store().into_flash())
+                Some(Flashes::of_stores(client.into_stores()))
             }
             State::Changing => None,
         }
     }
 
-    fn go_dark(&mut self, flash: F, now: Instant) {
+    fn go_dark(&mut self, flashes: Flashes<F>, now: Instant) {
         self.events.push_back(Event::PowerLost);
         self.state = match self.settings.power_returns {
-            Some(wait) => State::Off { flash, starts: now + wait + self.settings.boot_time },
-            None => State::Dead { flash },
+            Some(wait) => State::Off { flashes, starts: now + wait + self.settings.boot_time },
+            None => State::Dead { flashes },
         };
     }
 
     fn restart(&mut self, reason: RebootReason, now: Instant) {
-        let Some(flash) = self.take_flash() else { return };
+        let Some(flashes) = self.take_flashes() else { return };
         self.events.push_back(Event::Rebooting(reason));
         let takes = match reason {
             RebootReason::Requested => self.settings.boot_time,
             RebootReason::Update => self.settings.install_time,
         };
-        self.state = State::Off { flash, starts: now + takes };
+        self.state = State::Off { flashes, starts: now + takes };
     }
 
     /// Boots, confirms, and starts the client.
     fn start(&mut self, now: Instant) {
-        let Some(mut flash) = self.take_flash() else { return };
+        let Some(flashes) = self.take_flashes() else { return };
         // A driver below DTLS knows nothing of our restart: what it still holds belongs to the dead.
         let old = core::mem::take(&mut self.links);
         self.sessions.extend(old.into_iter().map(SessionCommand::Close));
-        if !flash.is_powered() {
-            flash.restore_power();
-        }
         self.boots += 1;
-        match boot(&mut flash, self.banks) {
-            Ok((booted, state)) => {
-                let Booted { bank, header, .. } = booted;
-                self.events.push_back(Event::Booted { bank, version: header.version, state });
-                let store = FlashStore::new(flash, self.banks, self.settings.model, booted);
+        match flashes.start(&self.settings) {
+            Ok(Started { main, components, events }) => {
+                self.events.extend(events);
                 let (seed, first) = (self.random.seed(), self.next_request);
-                let client = Client::new(self.settings.client.clone(), store, seed, first, now);
+                let config = self.settings.client.clone();
+                let client = Client::with_components(config, main, components, seed, first, now);
                 self.state = State::Running { client: Box::new(client), reboot: None };
             }
-            Err(BootError::Flash(firmware::FlashError::PowerLost)) => self.go_dark(flash, now),
-            Err(error) => {
+            Err((flashes, BootError::Flash(firmware::FlashError::PowerLost))) => self.go_dark(flashes, now),
+            Err((flashes, error)) => {
                 self.events.push_back(Event::BootFailed(error));
-                self.state = State::Dead { flash };
+                self.state = State::Dead { flashes };
             }
         }
     }
@@ -349,24 +263,11 @@ impl<F: PoweredFlash> Module<F> {
     }
 
     fn stop(&mut self) {
-        let Some(flash) = self.take_flash() else { return };
+        let Some(flashes) = self.take_flashes() else { return };
         self.stopping = false;
-        self.state = State::Dead { flash };
+        self.state = State::Dead { flashes };
         self.events.push_back(Event::Stopped);
     }
-}
-
-/// Chooses the image, and confirms one that is on trial: it has booted, which is all that an image here
-/// can prove. The second value is what the boot record said before.
-fn boot<F: PoweredFlash>(flash: &mut F, banks: Banks) -> Result<(Booted, BootState), BootError> {
-    let loader = BootLoader::new(banks);
-    let mut booted = loader.start(flash)?;
-    let state = booted.state;
-    if let BootState::Testing { .. } = state {
-        loader.confirm(flash, booted.bank)?;
-        booted.state = BootState::Updated;
-    }
-    Ok((booted, state))
 }
 
 impl<F: PoweredFlash> Machine for Module<F> {
