@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
+use core::net::IpAddr;
 
 use coap::{BlockSize, Code, ContentFormat, Payload, Request, Response};
 use machine::{Instant, Link};
@@ -26,16 +27,25 @@ pub(super) struct Published {
     tag: [u8; 8],
     /// Who may fetch it; `None` is whoever presents the token.
     identity: Option<Box<[u8]>>,
+    /// Where the token was written to.
+    address: Option<IpAddr>,
 }
 
 impl Server {
     /// Serves the image of an upgrade that another shard runs: a device that fetches it on a session of its
-    /// own may come to any shard. With an identity only its sessions get it. An upgrade of this shard with
-    /// the same token goes first. Ends with [`Server::withdraw_image`]; the owner bounds their number.
-    pub fn publish_image(&mut self, token: &str, identity: Option<&[u8]>, bytes: Arc<[u8]>) {
+    /// own may come to any shard. With an identity only its sessions get it. Without DTLS the `address` of the
+    /// device is served at once, and any other only after an Echo. An upgrade of this shard with the same
+    /// token goes first. Ends with [`Server::withdraw_image`]; the owner bounds their number.
+    pub fn publish_image(
+        &mut self,
+        token: &str,
+        identity: Option<&[u8]>,
+        address: Option<IpAddr>,
+        bytes: Arc<[u8]>,
+    ) {
         if !matches!(self.images.get(token), Some(Image::Upgrade(..))) {
             let tag = tag_of(&bytes);
-            let published = Published { bytes, tag, identity: identity.map(Into::into) };
+            let published = Published { bytes, tag, identity: identity.map(Into::into), address };
             self.images.insert(token.into(), Image::Published(published));
         }
     }
@@ -64,7 +74,9 @@ impl Server {
                 if image.identity.is_some() && image.identity.as_deref() != session {
                     return Err(not_there());
                 }
-                (image.bytes.clone(), image.tag)
+                let (served, written) = ((image.bytes.clone(), image.tag), image.address);
+                self.prove_at(written, peer);
+                served
             }
             Image::Upgrade(key, part) => {
                 let (key, part) = (*key, *part);
@@ -82,14 +94,18 @@ impl Server {
     /// The token was written to the device's address, so whoever presents it from there receives what is
     /// sent there (SECURITY n03). From anywhere else it takes an Echo.
     fn prove_receiver(&mut self, key: DeviceKey, peer: Link) {
-        let Link::Open(path) = peer else { return };
         let link = self.devices.get(key).and_then(|device| device.registration.as_ref()?.link);
         let address = link.and_then(|link| match link {
             Link::Open(written) => Some(written.remote.ip()),
             Link::Secured(_) => Some(self.remote(link)?.ip()),
         });
-        if address == Some(path.remote.ip()) {
-            self.coap.prove(peer);
+        self.prove_at(address, peer);
+    }
+
+    fn prove_at(&mut self, written: Option<IpAddr>, peer: Link) {
+        match peer {
+            Link::Open(path) if written == Some(path.remote.ip()) => self.coap.prove(peer),
+            _ => {}
         }
     }
 

@@ -12,16 +12,33 @@ use super::Problem;
 pub enum OperationKind {
     /// Read an object, an instance, a resource or a resource instance.
     Read,
-    /// Write a resource, or those resources of an instance that are named.
+    /// Write a resource, or those resources of an instance that are named; the others stay.
     Write,
+    /// Write an instance or a resource, and take away what is not named.
+    Replace,
     /// Execute a resource.
     Execute,
+    /// Create an instance: at an object, where the device chooses its number, or at its own path.
+    Create,
+    /// Delete an instance, or one value of a resource (LwM2M 1.2).
+    Delete,
     /// List what is there.
     Discover,
+    /// Say when the device reports what is observed there.
+    WriteAttributes,
     /// Report changes from now on, also after the device or the server was restarted.
     Observe,
     /// Report them no more.
     CancelObservation,
+    /// Read several places at once (LwM2M 1.1); what is not there is left out.
+    ReadComposite,
+    /// Write several places at once, all or nothing (LwM2M 1.1).
+    WriteComposite,
+    /// Report changes of several places together (LwM2M 1.1), also after the device or the server was
+    /// restarted.
+    ObserveComposite,
+    /// Report them no more; the same paths in the same order.
+    CancelComposite,
 }
 
 /// Where an operation is.
@@ -51,16 +68,26 @@ pub struct QueueOperation {
     /// What the device is asked to do.
     pub kind: OperationKind,
     /// Where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "/3/0/15")]
-    pub path: String,
-    /// What to write, typed by the object model: a text, a number, true or false; base64 for opaque values;
-    /// an object with numbers for names for an instance or a resource with several values.
+    pub path: Option<String>,
+    /// The places of a composite read or observation, in place of `path`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// What to write or create, typed by the object model: a text, a number, true or false; base64 for opaque
+    /// values; an object with numbers for names for an instance or a resource with several values. For a
+    /// composite write, an object with paths for names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "Europe/Berlin")]
     pub value: Option<Json>,
     /// The argument of an execute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<String>,
+    /// Attributes to write, or of an observation alone (LwM2M 1.2): pmin, pmax, gt, lt, st, epmin, epmax,
+    /// edge, con, hqmax. A name without a number takes the attribute away.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "pmin=10&pmax=60")]
+    pub attributes: Option<String>,
     /// How long it may wait for the device, 1 second to 90 days. A day unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_seconds: Option<u64>,
@@ -77,7 +104,7 @@ pub struct Operation {
     pub kind: OperationKind,
     /// Where.
     pub paths: Vec<String>,
-    /// The value of a write or the argument of an execute.
+    /// The value of a write, the argument of an execute, or attributes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub argument: Option<Json>,
     /// Where it is.

@@ -208,13 +208,12 @@ impl Dispatcher {
                 }
             }
             Event::Notified { endpoint, path, value } => self.notified(&endpoint, path, &value),
-            Event::ObservationEnded { endpoint, path } => self.observation_ended(&endpoint, path),
+            Event::ObservationEnded { endpoint, path } => self.observation_ended(shard, &endpoint, &[path]),
             Event::CompositeNotified { endpoint, records, .. } | Event::Sent { endpoint, records } => {
                 self.recorded(&endpoint, &records);
             }
-            Event::CompositeEnded { endpoint, paths } => self.composite_ended(&endpoint, &paths),
-            // Stored with the registration.
-            Event::FormatLearnt { .. } => {}
+            Event::CompositeEnded { endpoint, paths } => self.observation_ended(shard, &endpoint, &paths),
+            Event::FormatLearnt { endpoint, .. } => self.presence.is_newer(&endpoint),
             // Shards have taken what these were for.
             Event::OperationDone { .. } => {}
         }

@@ -1,6 +1,6 @@
 //! What shards are told, and what they report.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use lwm2m::model::ObjectModel;
@@ -38,7 +38,7 @@ pub enum ShardCommand {
     /// Carry this upgrade out.
     Start { id: UpgradeId, endpoint: String, plan: Box<UpgradePlan>, record: Box<UpgradeRecord> },
     /// Serve the image of an upgrade that another shard carries out.
-    Publish { token: String, identity: Option<Vec<u8>>, bytes: Arc<[u8]> },
+    Publish { token: String, receiver: Receiver, bytes: Arc<[u8]> },
     /// The device of an upgrade fetched these bytes over HTTP.
     Served { id: UpgradeId, offset: u64, length: u64 },
     /// Serve it no more.
@@ -55,6 +55,15 @@ pub enum ShardCommand {
     Operate { id: Uuid, endpoint: Endpoint, request: Box<Request> },
     /// Know other objects from now on.
     Model(ObjectModel),
+}
+
+/// Who may fetch an image.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Receiver {
+    /// The identity that its session must have proved; without one, whoever knows the path.
+    pub identity: Option<Vec<u8>>,
+    /// Where it is, if it comes without DTLS: it is served there without being asked to prove that it is.
+    pub address: Option<IpAddr>,
 }
 
 /// What a shard tells.

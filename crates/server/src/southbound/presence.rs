@@ -1,7 +1,7 @@
 //! Which devices are there, in memory, and what is new about them, for the next write.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use lwm2m::server::{Endpoint, Registration};
@@ -31,12 +31,14 @@ struct Present {
     shard: u8,
     /// Whether it listens, as far as is known.
     listens: bool,
+    /// Where it is, if it comes without DTLS.
+    address: Option<IpAddr>,
 }
 
 impl Presence {
     /// A registration was taken up after a restart, at this shard.
-    pub fn restored(&mut self, endpoint: Endpoint, shard: u8, listens: bool) {
-        self.devices.insert(endpoint, Present { shard, listens });
+    pub fn restored(&mut self, endpoint: Endpoint, shard: u8, listens: bool, link: Option<Link>) {
+        self.devices.insert(endpoint, Present { shard, listens, address: open_address(link) });
     }
 
     /// A device registered. Gives the shard that had it before, if that was another one.
@@ -51,7 +53,8 @@ impl Presence {
         let change = DeviceChange { registered_at: Some(now.0), ..described(registration, now) };
         self.change(device_id, change);
         self.unsaved.insert(endpoint.clone());
-        let before = self.devices.insert(endpoint.clone(), Present { shard, listens: true });
+        let present = Present { shard, listens: true, address: open_address(registration.link) };
+        let before = self.devices.insert(endpoint.clone(), present);
         before.map(|before| before.shard).filter(|before| *before != shard)
     }
 
@@ -67,6 +70,7 @@ impl Presence {
         present.listens = true;
         match registration {
             Some(registration) => {
+                present.address = open_address(registration.link);
                 self.unsaved.insert(endpoint.clone());
                 self.change(device_id, described(registration, now));
             }
@@ -150,6 +154,11 @@ impl Presence {
         self.devices.get(endpoint).map(|present| present.shard)
     }
 
+    /// Where a device without DTLS is.
+    pub fn address(&self, endpoint: &str) -> Option<IpAddr> {
+        self.devices.get(endpoint)?.address
+    }
+
     /// What is newer than the store, to be stored now.
     pub fn take_changes(&mut self) -> Vec<(String, DeviceChange)> {
         std::mem::take(&mut self.changes).into_iter().collect()
@@ -195,6 +204,13 @@ fn described(registration: &Registration, now: Moment) -> DeviceChange {
         binding: Some(registration.binding.clone()),
         queue_mode: Some(registration.queue_mode),
         ..DeviceChange::default()
+    }
+}
+
+fn open_address(link: Option<Link>) -> Option<IpAddr> {
+    match link {
+        Some(Link::Open(path)) => Some(path.remote.ip()),
+        _ => None,
     }
 }
 

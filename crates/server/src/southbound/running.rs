@@ -1,12 +1,13 @@
 //! Upgrades that run: what is known of each, and what of it must become durable.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
 use lwm2m::server::upgrade::{Facts, Package, Timing, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord};
 
-use super::messages::{Command, ShardCommand};
+use super::messages::{Command, Receiver, ShardCommand};
 use crate::app::{Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
@@ -49,7 +50,7 @@ pub struct Upgrades {
 struct Run {
     endpoint: String,
     /// Who may fetch the image, on any shard.
-    identity: Option<Vec<u8>>,
+    receiver: Receiver,
     id: String,
     plan: UpgradePlan,
     record: UpgradeRecord,
@@ -96,7 +97,7 @@ impl Upgrades {
     pub fn add(
         &mut self,
         started: Started,
-        identity: Option<Vec<u8>>,
+        receiver: Receiver,
         shard: u8,
         now: Moment,
     ) -> Result<Vec<Told>, NoRandomness> {
@@ -107,7 +108,7 @@ impl Upgrades {
         let sha256 = started.package.sha256.clone();
         let run = Run {
             endpoint: started.upgrade.endpoint.clone(),
-            identity,
+            receiver,
             id: started.upgrade.history_id(),
             progress: started.upgrade.progress.clone(),
             plan: plan(started, self.timeouts),
@@ -130,11 +131,7 @@ impl Upgrades {
             self.offers.publish(&run.record.token, key, run.plan.package.bytes.clone(), &sha256);
         }
         // The image first: the device may fetch it on a session that another shard has.
-        let mut told = self.elsewhere(key, |run| ShardCommand::Publish {
-            token: run.record.token.clone(),
-            identity: run.identity.clone(),
-            bytes: run.plan.package.bytes.clone(),
-        });
+        let mut told = self.elsewhere(key, publish);
         told.extend(self.start_command(key));
         Ok(told)
     }
@@ -194,12 +191,20 @@ impl Upgrades {
         let before = std::mem::replace(&mut run.shard, shard);
         let mut told = vec![(before, ShardCommand::Release(endpoint.to_owned()).into())];
         if may_pull(run) {
-            let (token, identity) = (run.record.token.clone(), run.identity.clone());
-            let bytes = run.plan.package.bytes.clone();
-            told.push((before, ShardCommand::Publish { token, identity, bytes }.into()));
+            told.push((before, publish(run).into()));
         }
         told.extend(self.start_command(key));
         told
+    }
+
+    /// The device of an upgrade is at this address now. Gives the commands that serve it there.
+    pub fn is_at(&mut self, endpoint: &str, address: Option<IpAddr>) -> Vec<Told> {
+        let Some(key) = self.by_endpoint.get(endpoint).copied() else { return Vec::new() };
+        match self.running.get_mut(&key) {
+            Some(run) if run.receiver.address != address => run.receiver.address = address,
+            _ => return Vec::new(),
+        }
+        self.elsewhere(key, publish)
     }
 
     /// The shard of an upgrade that runs.
@@ -356,6 +361,11 @@ impl Upgrades {
 /// Whether the device may fetch the image.
 fn may_pull(run: &Run) -> bool {
     run.plan.delivery != Some(Delivery::Push)
+}
+
+fn publish(run: &Run) -> ShardCommand {
+    let (token, receiver) = (run.record.token.clone(), run.receiver.clone());
+    ShardCommand::Publish { token, receiver, bytes: run.plan.package.bytes.clone() }
 }
 
 /// A CoAP code as people write it, or a number of the device.

@@ -9,7 +9,7 @@ use machine::{Instant, Link, Machine, SessionCommand, SessionEvent, SessionMachi
 use net::Commanded;
 use uuid::Uuid;
 
-use super::messages::{FACTS, Fact, Report, ShardCommand};
+use super::messages::{FACTS, Fact, Receiver, Report, ShardCommand};
 use crate::app::operations::Request;
 
 /// The LwM2M server of one shard, which also reads what every device is.
@@ -152,8 +152,9 @@ impl Commanded for Shard {
                     self.reports.push_back(Report::NotStarted(id, error));
                 }
             }
-            ShardCommand::Publish { token, identity, bytes } => {
-                self.server.publish_image(&token, identity.as_deref(), bytes);
+            ShardCommand::Publish { token, receiver, bytes } => {
+                let Receiver { identity, address } = receiver;
+                self.server.publish_image(&token, identity.as_deref(), address, bytes);
             }
             ShardCommand::Withdraw(token) => self.server.withdraw_image(&token),
             ShardCommand::IntentDurable(id) => self.server.intent_durable(id, now),

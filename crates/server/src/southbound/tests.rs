@@ -71,10 +71,10 @@ impl Rig {
         let package = upload(&self.app, text("May"), &image("GM01Q", "2.0", b"code")).await.unwrap().id;
         let upgrade = self.app.start_upgrade(wanted(ENDPOINT, &package)).await.unwrap();
         let home = u8::try_from(upgrade.key.0 % 2).unwrap();
-        let ShardCommand::Publish { identity, .. } = self.told(1 - home).await else {
+        let ShardCommand::Publish { receiver, .. } = self.told(1 - home).await else {
             panic!("the other shard serves the image too")
         };
-        assert_eq!(identity.as_deref(), Some(b"identity".as_slice()));
+        assert_eq!(receiver.identity.as_deref(), Some(b"identity".as_slice()));
         let ShardCommand::Start { record, .. } = self.told(home).await else {
             panic!("it starts where it waits")
         };

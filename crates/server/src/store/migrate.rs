@@ -13,6 +13,7 @@ const STEPS: &[(i64, &str)] = &[
     (3, include_str!("migrations/0003_registrations.sql")),
     (4, include_str!("migrations/0004_object_models.sql")),
     (6, include_str!("migrations/0006_bootstrap.sql")),
+    (7, include_str!("migrations/0007_observations.sql")),
 ];
 
 /// Why the schema is not up to date.

@@ -2,14 +2,27 @@
 
 use sqlx::{AnyConnection, Row};
 
-/// Wants these paths observed together.
-pub async fn want(connection: &mut AnyConnection, endpoint: &str, paths: &str) -> sqlx::Result<()> {
+/// One observation that is wanted.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WantedObservation {
+    /// The endpoint name of the device.
+    pub endpoint: String,
+    /// One path, or those of a composite with blanks between them.
+    pub paths: String,
+    /// The attributes of this observation alone, as a query; empty if there are none.
+    pub attributes: String,
+}
+
+/// Wants these paths observed together; attributes replace those that were wanted before.
+pub async fn want(connection: &mut AnyConnection, wanted: &WantedObservation) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO wanted_observations (device_id, paths) SELECT id, $2 FROM devices WHERE endpoint = $1 \
-         ON CONFLICT (device_id, paths) DO NOTHING",
+        "INSERT INTO wanted_observations (device_id, paths, attributes) \
+         SELECT id, $2, $3 FROM devices WHERE endpoint = $1 \
+         ON CONFLICT (device_id, paths) DO UPDATE SET attributes = excluded.attributes",
     )
-    .bind(endpoint)
-    .bind(paths)
+    .bind(&wanted.endpoint)
+    .bind(&wanted.paths)
+    .bind(&wanted.attributes)
     .execute(connection)
     .await?;
     Ok(())
@@ -37,14 +50,15 @@ pub async fn count(connection: &mut AnyConnection, device_id: &str) -> sqlx::Res
     row.try_get(0)
 }
 
-/// All of them as (endpoint name, paths), in that order, after the pair `after`.
+/// All of them in the order of endpoint names and paths, after the pair `after`.
 pub async fn page(
     connection: &mut AnyConnection,
     after: (&str, &str),
     limit: i64,
-) -> sqlx::Result<Vec<(String, String)>> {
+) -> sqlx::Result<Vec<WantedObservation>> {
     let rows = sqlx::query(
-        "SELECT devices.endpoint, wanted_observations.paths FROM wanted_observations \
+        "SELECT devices.endpoint, wanted_observations.paths, wanted_observations.attributes \
+         FROM wanted_observations \
          JOIN devices ON devices.id = wanted_observations.device_id \
          WHERE devices.endpoint > $1 OR (devices.endpoint = $1 AND wanted_observations.paths > $2) \
          ORDER BY devices.endpoint, wanted_observations.paths LIMIT $3",
@@ -54,5 +68,12 @@ pub async fn page(
     .bind(limit)
     .fetch_all(connection)
     .await?;
-    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    let wanted = rows.iter().map(|row| {
+        Ok(WantedObservation {
+            endpoint: row.try_get(0)?,
+            paths: row.try_get(1)?,
+            attributes: row.try_get(2)?,
+        })
+    });
+    wanted.collect()
 }

@@ -104,13 +104,23 @@ fn s32_an_image_goes_without_echo_only_to_the_address_that_was_told_its_path() {
 #[test]
 fn an_image_of_another_shard_is_served_to_its_device() {
     let mut rig = Rig::new();
-    rig.server.publish_image("token", Some(b"key-a"), bytes());
+    rig.server.publish_image("token", Some(b"key-a"), None, bytes());
     let (a, b, open) = (rig.session("key-a"), rig.session("key-b"), rig.open(9));
     assert_eq!(block(&mut rig, a, "token", 1, 1_024).payload[..], bytes()[1_024..2_048]);
     assert_eq!(block(&mut rig, b, "token", 0, 1_024).code, Code::NOT_FOUND);
     assert_eq!(block(&mut rig, open, "token", 0, 1_024).code, Code::NOT_FOUND);
     rig.server.withdraw_image("token");
     assert_eq!(block(&mut rig, a, "token", 0, 1_024).code, Code::NOT_FOUND);
+}
+
+#[test]
+fn sec_n03_an_image_of_another_shard_goes_without_echo_only_to_the_address_of_its_device() {
+    let mut rig = Rig::new();
+    let Link::Open(mut path) = rig.open(9) else { unreachable!() };
+    rig.server.publish_image("token", None, Some(path.remote.ip()), bytes());
+    assert_eq!(first_answer(&mut rig, Link::Open(path), "token"), Code::CONTENT);
+    path.remote.set_ip([192, 0, 2, 200].into());
+    assert_eq!(first_answer(&mut rig, Link::Open(path), "token"), Code::UNAUTHORIZED);
 }
 
 #[test]

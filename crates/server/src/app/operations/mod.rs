@@ -14,9 +14,10 @@ use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
 pub use outcome::{OperationState, last_values, recorded_values};
-pub use request::{BadRequest, OperationKind, Request, paths_text};
+pub use request::{BadRequest, OperationKind, Request, Takes, paths_text};
 
 use super::{App, Order};
+use crate::store::observations::WantedObservation;
 use crate::store::operations::{self, Operation, Progress};
 use crate::store::values::DeviceValue;
 use crate::store::{StoreError, devices, observations};
@@ -169,7 +170,7 @@ impl App {
                 if operations::unfinished_of(connection, &device.id).await? >= MOST_WAITING {
                     return Err(QueueOperationError::Full(operation.endpoint));
                 }
-                if operation.kind == OperationKind::Observe.code()
+                if OperationKind::from_code(&operation.kind).is_some_and(OperationKind::observes)
                     && observations::count(connection, &device.id).await? >= MOST_OBSERVATIONS
                 {
                     return Err(QueueOperationError::TooManyObservations(operation.endpoint));
@@ -298,14 +299,14 @@ impl App {
         }
     }
 
-    /// All observations that are wanted: endpoint names and paths.
+    /// All observations that are wanted.
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn wanted_observations(&self) -> Result<Vec<(String, String)>, StoreError> {
-        let mut all: Vec<(String, String)> = Vec::new();
+    pub async fn wanted_observations(&self) -> Result<Vec<WantedObservation>, StoreError> {
+        let mut all: Vec<WantedObservation> = Vec::new();
         loop {
-            let after = all.last().map_or(("", ""), |(endpoint, paths)| (endpoint, paths));
+            let after = all.last().map_or(("", ""), |last| (&last.endpoint, &last.paths));
             let reader = &mut *self.inner.store.read().await?;
             let page = observations::page(reader, after, PAGE).await?;
             if page.is_empty() {
@@ -354,13 +355,13 @@ async fn record(connection: &mut sqlx::AnyConnection, change: &OperationChange) 
     if change.progress.state != OperationState::Done.code() {
         return Ok(());
     }
-    let paths = change.request.paths_text();
-    match change.request.kind {
-        OperationKind::Observe => observations::want(connection, &change.endpoint, &paths).await?,
-        OperationKind::CancelObservation => {
-            observations::forget(connection, &change.endpoint, &paths).await?;
-        }
-        _ => {}
+    let (request, endpoint) = (&change.request, change.endpoint.clone());
+    let paths = request.paths_text();
+    if request.kind.observes() {
+        let attributes = request.attributes_text().to_owned();
+        observations::want(connection, &WantedObservation { endpoint, paths, attributes }).await?;
+    } else if request.kind.cancels() {
+        observations::forget(connection, &endpoint, &paths).await?;
     }
     Ok(())
 }

@@ -98,6 +98,10 @@ impl Progress {
             },
             Err(error) => {
                 let detail = match error {
+                    // A composite has no place of its own.
+                    _ if request.kind.is_composite() => {
+                        format!("{request}: {}", error.to_string().trim_start_matches("/: "))
+                    }
                     // These name the place themselves.
                     OperationError::NotRegistered | OperationError::QueueFull => {
                         format!("{request}: {error}")
@@ -134,7 +138,7 @@ fn answer(request: &Request, output: &OperationOutput) -> Json {
         }
         OperationOutput::Links(links) => json!({"links": links}),
         OperationOutput::Records(records) => json!({"values": recorded(records)}),
-        OperationOutput::Created(path) => json!({"path": path.map(|path| path.to_string())}),
+        OperationOutput::Created(path) => json!({"location": path.map(|path| path.to_string())}),
         OperationOutput::Done => json!({}),
     }
 }

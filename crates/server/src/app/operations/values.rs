@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
+use lwm2m::format::Record;
 use lwm2m::model::ObjectModel;
 use lwm2m::path::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId};
 use lwm2m::value::{Instance, Kind, Node, Resource, Value};
@@ -51,6 +52,9 @@ pub enum BadValue {
     /// Nothing can be written there.
     #[error("{0}: a value is written to an object instance, a resource or a resource instance")]
     WrongDepth(Path),
+    /// Nothing can be created there.
+    #[error("{0}: an instance is created at an object, such as /2, or at its own path, such as /2/1")]
+    WrongPlace(Path),
 }
 
 /// A type as it is named in sentences.
@@ -106,8 +110,40 @@ pub fn node(path: Path, json: &Json, model: &ObjectModel) -> Result<Node, BadVal
     }
 }
 
+/// A new instance: at an object, where the device chooses its number, or at its own path.
+pub fn created(path: Path, json: &Json, model: &ObjectModel) -> Result<Node, BadValue> {
+    let place = match path {
+        // Which instance does not matter to the model.
+        Path::Object(object) => Path::instance(object.0, 0),
+        path => path,
+    };
+    match place {
+        Path::Instance(..) if json.is_null() => Ok(Node::Instance(Instance::new())),
+        Path::Instance(..) => Ok(Node::Instance(instance(place, json, model)?)),
+        _ => Err(BadValue::WrongPlace(path)),
+    }
+}
+
+/// The values of a composite write by their paths, which `paths` lists; null takes a value of a resource away.
+pub fn records(paths: &[Path], json: &Json, model: &ObjectModel) -> Result<Vec<Record>, BadValue> {
+    let mut records = Vec::new();
+    for path in paths.iter().copied() {
+        let given = json.get(path.to_string()).ok_or(BadValue::Missing(path))?;
+        match path {
+            Path::ResourceInstance(..) if given.is_null() => records.push(Record::place(path)),
+            Path::Root | Path::Object(_) => return Err(BadValue::WrongDepth(path)),
+            _ => {
+                let written = node(path, given, model)?;
+                let flat = flat(path, &written).into_iter();
+                records.extend(flat.map(|(path, value)| Record::new(path, value.clone())));
+            }
+        }
+    }
+    Ok(records)
+}
+
 /// The resources of an instance.
-pub fn instance(path: Path, json: &Json, model: &ObjectModel) -> Result<Instance, BadValue> {
+fn instance(path: Path, json: &Json, model: &ObjectModel) -> Result<Instance, BadValue> {
     let resources = numbered(path, json)?;
     let read = |(number, json): (u16, &Json)| {
         let place = path.child(number).ok_or(BadValue::WrongDepth(path))?;

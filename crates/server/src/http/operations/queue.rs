@@ -1,14 +1,18 @@
 //! `POST /api/v1/devices/{endpoint}/operations`
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use serde_json::Value;
 
 use super::{named, unknown_device};
 use crate::api;
-use crate::app::operations::{OperationKind, QueueOperation, QueueOperationError, Request, USUAL_EXPIRY};
+use crate::app::operations::{
+    OperationKind, QueueOperation, QueueOperationError, Request, Takes, USUAL_EXPIRY,
+};
 use crate::http::Context;
 use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
@@ -42,24 +46,64 @@ pub async fn queue(
 }
 
 fn request(body: api::QueueOperation) -> Result<Request, Problem> {
-    let kind = match body.kind {
+    let kind = kind(body.kind);
+    let takes = kind.takes();
+    let given = [
+        (Takes::Value, "value", body.value),
+        (Takes::Argument, "argument", body.argument.map(Value::from)),
+        (Takes::Attributes, "attributes", body.attributes.map(Value::from)),
+    ];
+    let mut argument = Value::Null;
+    for (what, name, value) in given {
+        match value {
+            Some(value) if what == takes => argument = value,
+            Some(_) => return Err(Problem::bad_value(format!("{} takes no {name}", kind.code()))),
+            None => {}
+        }
+    }
+    let paths: Vec<String> = body.path.into_iter().chain(body.paths).collect();
+    if kind != OperationKind::WriteComposite {
+        let paths = paths.iter().map(|path| parse(path)).collect::<Result<_, _>>()?;
+        return Ok(Request { kind, paths, argument });
+    }
+    match argument {
+        Value::Object(values) if paths.is_empty() => {
+            let mut named = BTreeMap::new();
+            for (path, value) in values {
+                named.insert(parse(&path)?, value);
+            }
+            let paths = named.keys().copied().collect();
+            let values = named.into_iter().map(|(path, value)| (path.to_string(), value));
+            Ok(Request { kind, paths, argument: Value::Object(values.collect()) })
+        }
+        _ => Err(Problem::bad_value("write-composite takes one object of values with paths for names")
+            .remedy("Give it like {\"/1/0/1\": 60, \"/3/0/15\": \"Europe/Berlin\"}.")),
+    }
+}
+
+fn parse(path: &str) -> Result<lwm2m::path::Path, Problem> {
+    path.parse().map_err(|error| {
+        Problem::bad_value(format!("path {path:?}: {error}")).remedy("Give it like /3/0/15.")
+    })
+}
+
+fn kind(kind: api::OperationKind) -> OperationKind {
+    match kind {
         api::OperationKind::Read => OperationKind::Read,
         api::OperationKind::Write => OperationKind::Write,
+        api::OperationKind::Replace => OperationKind::Replace,
         api::OperationKind::Execute => OperationKind::Execute,
+        api::OperationKind::Create => OperationKind::Create,
+        api::OperationKind::Delete => OperationKind::Delete,
         api::OperationKind::Discover => OperationKind::Discover,
+        api::OperationKind::WriteAttributes => OperationKind::WriteAttributes,
         api::OperationKind::Observe => OperationKind::Observe,
         api::OperationKind::CancelObservation => OperationKind::CancelObservation,
-    };
-    let path = body.path.parse().map_err(|error| {
-        Problem::bad_value(format!("path {:?}: {error}", body.path)).remedy("Give it like /3/0/15.")
-    })?;
-    let argument = match (body.value, body.argument) {
-        (Some(_), Some(_)) => return Err(Problem::bad_value("a value and an argument exclude each other")),
-        (Some(value), None) => value,
-        (None, Some(argument)) => argument.into(),
-        (None, None) => serde_json::Value::Null,
-    };
-    Ok(Request { kind, paths: vec![path], argument })
+        api::OperationKind::ReadComposite => OperationKind::ReadComposite,
+        api::OperationKind::WriteComposite => OperationKind::WriteComposite,
+        api::OperationKind::ObserveComposite => OperationKind::ObserveComposite,
+        api::OperationKind::CancelComposite => OperationKind::CancelComposite,
+    }
 }
 
 pub(in crate::http) fn problem(error: &QueueOperationError) -> Problem {

@@ -52,10 +52,18 @@ fn kind(code: &str) -> api::OperationKind {
     match OperationKind::from_code(code).unwrap_or(OperationKind::Read) {
         OperationKind::Read => api::OperationKind::Read,
         OperationKind::Write => api::OperationKind::Write,
+        OperationKind::Replace => api::OperationKind::Replace,
         OperationKind::Execute => api::OperationKind::Execute,
+        OperationKind::Create => api::OperationKind::Create,
+        OperationKind::Delete => api::OperationKind::Delete,
         OperationKind::Discover => api::OperationKind::Discover,
+        OperationKind::WriteAttributes => api::OperationKind::WriteAttributes,
         OperationKind::Observe => api::OperationKind::Observe,
         OperationKind::CancelObservation => api::OperationKind::CancelObservation,
+        OperationKind::ReadComposite => api::OperationKind::ReadComposite,
+        OperationKind::WriteComposite => api::OperationKind::WriteComposite,
+        OperationKind::ObserveComposite => api::OperationKind::ObserveComposite,
+        OperationKind::CancelComposite => api::OperationKind::CancelComposite,
     }
 }
 

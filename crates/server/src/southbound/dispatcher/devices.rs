@@ -21,13 +21,19 @@ impl Dispatcher {
         };
         self.app.identity_proved(&device, registration.identity.as_deref());
         let now = self.app.now();
+        let stayed = self.presence.shard(endpoint) == Some(shard);
         let before = self.presence.registered(&device.device_id, endpoint, shard, registration, now);
         let told = self.upgrades.moved(endpoint, shard);
         if let Some(before) = before.filter(|before| told.first().is_none_or(|(old, _)| old != before)) {
             self.outboxes.send(before, ShardCommand::Release(endpoint.to_string()));
         }
         self.tell(told);
-        self.wanted.all_ended(endpoint);
+        let told = self.upgrades.is_at(endpoint, self.presence.address(endpoint));
+        self.tell(told);
+        // A shard that had the device before begins its observations again by itself.
+        if !stayed {
+            self.wanted.all_ended(endpoint);
+        }
         self.queues.registered(endpoint, true);
         self.observe_wanted(endpoint);
         tracing::info!(%endpoint, shard, "device registered");
@@ -36,6 +42,10 @@ impl Dispatcher {
     pub(super) fn updated(&mut self, endpoint: &Endpoint, registration: Option<&Registration>) {
         let Some(device) = self.app.directory().by_endpoint(endpoint) else { return };
         self.presence.updated(&device.device_id, endpoint, registration, self.app.now());
+        if registration.is_some() {
+            let told = self.upgrades.is_at(endpoint, self.presence.address(endpoint));
+            self.tell(told);
+        }
         self.listens(endpoint);
     }
 

@@ -28,8 +28,8 @@ impl Dispatcher {
                 self.queues.add(queued, false);
             }
         }
-        for (endpoint, paths) in self.app.wanted_observations().await? {
-            self.wanted.want(Endpoint::from(endpoint), paths);
+        for wanted in self.app.wanted_observations().await? {
+            self.wanted.want(Endpoint::from(wanted.endpoint), wanted.paths, wanted.attributes);
         }
         Ok(())
     }
@@ -96,44 +96,49 @@ impl Dispatcher {
         let now = self.app.now();
         let Some(request) = self.queues.ended(endpoint, id, &result, now) else { return };
         let Ok(output) = result else { return };
-        match request.kind {
-            OperationKind::Observe => {
-                self.wanted.confirmed(endpoint, request.paths_text());
-                self.presence.is_newer(endpoint);
+        if request.kind.observes() {
+            let attributes = request.attributes_text().to_owned();
+            self.wanted.confirmed(endpoint, request.paths_text(), attributes);
+            self.presence.is_newer(endpoint);
+        } else if request.kind.cancels() {
+            self.wanted.forget(endpoint, &request.paths_text());
+            self.presence.is_newer(endpoint);
+        } else if request.kind == OperationKind::WriteAttributes {
+            // Its pmax says how long the device may be silent.
+            self.presence.is_newer(endpoint);
+        }
+        let Some(device) = self.app.directory().by_endpoint(endpoint) else { return };
+        match (output, request.paths.first()) {
+            (OperationOutput::Value(node), Some(path)) => {
+                self.values.told(&device.device_id, *path, &node, now);
             }
-            OperationKind::CancelObservation => {
-                self.wanted.forget(endpoint, &request.paths_text());
-                self.presence.is_newer(endpoint);
+            (OperationOutput::Records(records), _) => {
+                self.values.recorded(&device.device_id, &records, now);
             }
             _ => {}
-        }
-        if let (OperationOutput::Value(node), Some(path)) = (output, request.paths.first())
-            && let Some(device) = self.app.directory().by_endpoint(endpoint)
-        {
-            self.values.told(&device.device_id, *path, &node, now);
         }
     }
 
     /// Begins the observations again that are wanted of a device that listens.
     pub(super) fn observe_wanted(&mut self, endpoint: &Endpoint) {
-        for paths in self.wanted.missing(endpoint) {
-            let paths: Vec<Path> = paths.split(' ').filter_map(|path| path.parse().ok()).collect();
-            let request = Request { kind: OperationKind::Observe, paths, argument: serde_json::Value::Null };
-            self.queues.add_first(endpoint, request);
+        for (paths, attributes) in self.wanted.missing(endpoint) {
+            if let Some(request) = Request::observing(&paths, &attributes) {
+                self.queues.add_first(endpoint, request);
+            }
         }
     }
 
     /// A device ended an observation, or lost it.
-    pub(super) fn observation_ended(&mut self, endpoint: &Endpoint, path: Path) {
-        self.wanted.ended(endpoint, &paths_text(&[path]));
+    pub(super) fn observation_ended(&mut self, shard: u8, endpoint: &Endpoint, paths: &[Path]) {
+        // What a shard says about a device that it lost to another is old.
+        if self.presence.shard(endpoint) != Some(shard) {
+            return;
+        }
+        self.wanted.ended(endpoint, &paths_text(paths));
         self.presence.is_newer(endpoint);
         if self.presence.listens(endpoint) {
             self.observe_wanted(endpoint);
         }
-    }
-    /// A device ended a composite observation, or lost it.
-    pub(super) fn composite_ended(&mut self, endpoint: &Endpoint, paths: &[Path]) {
-        self.wanted.ended(endpoint, &paths_text(paths));
     }
 }
 

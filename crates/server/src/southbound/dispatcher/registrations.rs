@@ -55,9 +55,9 @@ impl Dispatcher {
         let shard = if stored.shard < self.count { stored.shard } else { stored.shard % self.count };
         let endpoint = Endpoint::from(&*snapshot.endpoint);
         for observation in &snapshot.observations {
-            self.wanted.restored(&endpoint, paths_text(&observation.paths));
+            self.wanted.restored(&endpoint, &paths_text(&observation.paths), &observation.attributes);
         }
-        self.presence.restored(endpoint, shard, !snapshot.queue_mode);
+        self.presence.restored(endpoint, shard, !snapshot.queue_mode, snapshot.link);
         let restored = Restored { snapshot, session: stored.session };
         Some((shard, Command::Restore(Box::new(restored))))
     }

@@ -4,7 +4,7 @@ use lwm2m::server::upgrade::{UpgradeEvent, UpgradeId};
 use lwm2m::server::{Endpoint, StartError};
 
 use super::super::SouthboundError;
-use super::super::messages::{Fact, ShardCommand};
+use super::super::messages::{Fact, Receiver, ShardCommand};
 use super::super::running::{Batch, Told, upgrade_id};
 use super::Dispatcher;
 use crate::app::{App, ResumeError, Started, Transfer};
@@ -23,8 +23,8 @@ impl Dispatcher {
             let key = upgrade.key;
             match self.app.resumed(upgrade.clone()).await {
                 Ok(started) => {
-                    let identity = identity(&self.app, &upgrade.endpoint);
-                    told.extend(self.upgrades.add(started, identity, shard, self.app.now())?);
+                    let receiver = self.receiver(&upgrade.endpoint);
+                    told.extend(self.upgrades.add(started, receiver, shard, self.app.now())?);
                     told.extend(canceled.then(|| (shard, ShardCommand::Cancel(upgrade_id(key)).into())));
                 }
                 Err(ResumeError::Image(error)) => {
@@ -41,8 +41,8 @@ impl Dispatcher {
     pub(super) fn start_upgrade(&mut self, started: Started) {
         let upgrade = &started.upgrade;
         let shard = self.shard_of(&upgrade.endpoint, upgrade.key);
-        let identity = identity(&self.app, &upgrade.endpoint);
-        match self.upgrades.add(started, identity, shard, self.app.now()) {
+        let receiver = self.receiver(&upgrade.endpoint);
+        match self.upgrades.add(started, receiver, shard, self.app.now()) {
             Ok(told) => self.tell(told),
             // It is durable and taken up at the next start.
             Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "an upgrade must wait"),
@@ -52,6 +52,14 @@ impl Dispatcher {
     /// The shard that carries an upgrade out: where its device is, or where it waits for it.
     fn shard_of(&self, endpoint: &str, key: UpgradeKey) -> u8 {
         self.presence.shard(endpoint).unwrap_or_else(|| home(key, self.count))
+    }
+
+    /// Who may fetch the image for this device: its session, or whoever is at its address.
+    fn receiver(&self, endpoint: &str) -> Receiver {
+        let device = self.app.directory().by_endpoint(endpoint);
+        let identity = device.as_ref().and_then(|device| device.identity());
+        let identity = identity.map(|identity| identity.as_bytes().to_vec());
+        Receiver { identity, address: self.presence.address(endpoint) }
     }
 
     pub(super) fn cancel_upgrade(&mut self, key: UpgradeKey) {
@@ -132,12 +140,6 @@ impl Dispatcher {
 /// Where an upgrade waits for a device that is not there.
 fn home(key: UpgradeKey, shards: u8) -> u8 {
     (key.0.unsigned_abs() % u64::from(shards.max(1))) as u8
-}
-
-/// The identity that a device proves.
-fn identity(app: &App, endpoint: &str) -> Option<Vec<u8>> {
-    let device = app.directory().by_endpoint(endpoint)?;
-    device.identity().map(|identity| identity.as_bytes().to_vec())
 }
 
 async fn write(app: App, batch: Batch) -> Result<(), StoreError> {
