@@ -94,7 +94,8 @@ pub enum RestoreError {
 }
 
 impl SavedSession {
-    /// The number that the session had and, restored, has again.
+    /// The number that the session had. Restored it has it again, unless it has no connection id and another
+    /// session has that number.
     pub const fn session(&self) -> SessionId {
         self.session
     }
@@ -107,6 +108,11 @@ impl SavedSession {
     /// Where the other side was.
     pub const fn remote(&self) -> SocketAddr {
         self.remote
+    }
+
+    /// The connection id that the other side writes into its records, if it was asked to.
+    pub const fn connection_id(&self) -> Option<ConnectionId> {
+        self.own_connection_id
     }
 
     /// What protects the records.

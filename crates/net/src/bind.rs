@@ -114,9 +114,9 @@ fn family(address: SocketAddr) -> &'static str {
 
 /// Binds every address once per shard: the result has one list per shard, in the order of `addresses`.
 ///
-/// A DTLS record with a connection id reaches the shard that the first byte of the id names. For the rest the
-/// kernel spreads the peers of a port over the shards by address, so all datagrams of one peer reach the same
-/// shard for as long as the peer keeps its address. Port 0 lets the system choose a free port,
+/// A DTLS record with a connection id reaches the shard that the first byte of the id names. The rest of the
+/// peers of a port are spread over the shards by address ([`shard_of`](crate::shard_of)), so all datagrams of
+/// one peer reach the same shard for as long as the peer keeps its address. Port 0 lets the system choose a free port,
 /// the same one for all shards. An IPv6 address serves IPv6 only; for both families give both addresses.
 ///
 /// # Errors
@@ -159,7 +159,7 @@ fn bind_shared(
         sockets.push(batch(socket, address));
     }
     if let [first, _, ..] = &sockets[..] {
-        attach_steering(first.socket.as_fd(), &mut steering::program(shards))?;
+        attach_steering(first.socket.as_fd(), &mut steering::program(shards, address.is_ipv6()))?;
     }
     Ok(sockets)
 }

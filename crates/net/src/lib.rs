@@ -88,3 +88,4 @@ pub use keys::{KeySource, NoKeys};
 pub use owners::{Owners, Shard};
 pub use stack::{RestoreError, SocketKind, Stack};
 pub use statistics::{SocketCounts, SocketStatistics};
+pub use steering::shard_of;

@@ -51,8 +51,10 @@ impl Endpoint {
         })
     }
 
-    /// Goes on with a saved session under the number that it had. No event tells of it. Call it before the first
-    /// datagram comes in, since a new session may take the place of an old one.
+    /// Goes on with a saved session under the number that it had. One without a connection id gets another
+    /// number if that is taken, which happens when the sessions of several endpoints come together. No event
+    /// tells of it. Call it before the first datagram comes in, since a new session may take the place of an
+    /// old one; sessions with connection ids first.
     pub fn restore(&mut self, session: AdvancedSession, now: Instant) -> Result<SessionId, RestoreError> {
         let AdvancedSession(saved) = session;
         if self.live.len() >= self.config.max_sessions.max(1) {
@@ -69,7 +71,12 @@ impl Endpoint {
             return Err(RestoreError::Taken);
         }
         let bound = self.config.max_sessions + 2 * self.config.max_half_open + 1;
-        let slot = self.roster.reserve_at(Key(number), bound).ok_or(RestoreError::Taken)?;
+        let slot = match self.roster.reserve_at(Key(number), bound) {
+            Some(slot) => slot,
+            None if found_by_id => return Err(RestoreError::Taken),
+            None => self.roster.reserve().ok_or(RestoreError::Full)?,
+        };
+        let number = self.roster.key(slot).0;
         let session = Session {
             remote: saved.remote,
             heard: now,

@@ -12,7 +12,7 @@ use machine::{Instant, Machine, Random, SessionEnd, SessionId};
 use proptest::prelude::*;
 
 use crate::connection_ids::{up as up_with_id, with_ids};
-use crate::pair::{Flight, Pair, client_address, credential};
+use crate::pair::{Flight, Pair, client_address, credential, server_address};
 
 fn once() -> NonZeroU32 {
     NonZeroU32::MIN
@@ -263,6 +263,29 @@ fn session_handed_to_another_shard_is_dropped_without_a_word() {
     pair.server = Endpoint::new(Config::default(), [5; 32]);
     pair.server.restore(advanced, pair.now).unwrap();
     assert!(pair.reaches_server(ours, b"ping") && pair.reaches_client(theirs, b"pong"));
+}
+
+/// With fewer shards than before, sessions of several endpoints go on in one.
+#[test]
+fn sessions_of_two_endpoints_come_together_in_one() {
+    let (first, _, one) = Pair::up(Suite::PskAes128Ccm8);
+    let (mut pair, _, two) = Pair::up(Suite::PskAes128Ccm8);
+    let mut bytes = pair.server.save(two).unwrap().to_bytes().to_vec();
+    let address = bytes.windows(4).position(|bytes| bytes == [192, 0, 2, 1]).unwrap();
+    bytes[address + 3] = 9;
+    pair.server = Endpoint::new(Config::default(), [5; 32]);
+    let restore = |pair: &mut Pair, saved: SavedSession| {
+        pair.server.restore(saved.advance(once()).unwrap(), pair.now).unwrap()
+    };
+    assert_eq!(restore(&mut pair, first.server.save(one).unwrap()), one);
+    let elsewhere = restore(&mut pair, SavedSession::from_bytes(&bytes).unwrap());
+    assert_ne!(elsewhere, one);
+    let mut buffer = [0; 64];
+    let (to, length) = pair.server.seal(elsewhere, b"pong", &mut buffer).unwrap();
+    assert_eq!(to, "192.0.2.9:40000".parse().unwrap());
+    pair.client.handle_input(server_address(), &buffer[..length], pair.now);
+    let told = core::iter::from_fn(|| pair.client.poll_event()).last();
+    assert!(matches!(told, Some(Event::Data { bytes, .. }) if bytes[..] == b"pong"[..]));
 }
 
 /// Numbers of an earlier life mean nothing in a new one, so nobody is taken for somebody else.
