@@ -2,7 +2,9 @@
 
 use e2e::{Conditions, wait_until};
 
-use crate::rig::{ENDPOINT, PATIENCE, Rig, Server, read};
+use serde_json::Value;
+
+use crate::rig::{ENDPOINT, Module, PATIENCE, Rig, Server, read};
 
 #[test]
 fn d31_a_module_goes_on_without_a_handshake_when_the_server_was_killed() {
@@ -14,25 +16,110 @@ fn d31_a_module_goes_on_without_a_handshake_when_the_server_was_stopped() {
     goes_on(Server::terminate);
 }
 
+#[test]
+fn d31_a_module_goes_on_without_a_handshake_with_other_numbers_of_shards() {
+    let mut rig = Rig::start(Conditions::PERFECT);
+    let mut module = rig.module(&[]);
+    registered(&rig, &mut module);
+    let hellos = handshakes(&rig);
+    for shards in ["1", "5", "2", "64", "3"] {
+        rig.server.set_shards(shards);
+        rig.server.kill();
+        rig.server.restart();
+        assert_goes_on(&rig, &mut module, hellos);
+    }
+}
+
+#[test]
+fn o09_what_is_observed_is_reported_after_a_restart_without_asking_again() {
+    let mut rig = Rig::start(Conditions::PERFECT);
+    let mut module = rig.module(&["--lwm2m-1-1"]);
+    registered(&rig, &mut module);
+    let ask = |rig: &Rig, arguments: &[&str]| rig.server.answer(&[&["device"], arguments].concat());
+    ask(&rig, &["write-attributes", ENDPOINT, "/3/0/13", "pmin=1", "pmax=1"]);
+    ask(&rig, &["observe", ENDPOINT, "/3/0/13"]);
+    ask(&rig, &["observe-composite", ENDPOINT, "/3/0/15", "/1/0/1"]);
+    let is_seen = || last_value(&rig, "/3/0/13").is_i64().then_some(());
+    wait_until(PATIENCE, is_seen).expect("the first value is kept");
+    saved(&rig);
+    for end in [Server::kill, Server::terminate] {
+        let asked = observes(&rig);
+        end(&mut rig.server);
+        rig.server.restart();
+        // pmax goes on in the module, and the server knows what the notifications are about.
+        let before = last_value(&rig, "/3/0/13");
+        let is_newer = || (last_value(&rig, "/3/0/13") != before).then_some(());
+        wait_until(PATIENCE, is_newer).expect("it is reported");
+        let zone = if last_value(&rig, "/3/0/15") == "Asia/Tokyo" { "Europe/Berlin" } else { "Asia/Tokyo" };
+        ask(&rig, &["write", ENDPOINT, "/3/0/15", zone]);
+        let is_told = || (last_value(&rig, "/3/0/15") == zone).then_some(());
+        wait_until(PATIENCE, is_told).expect("the composite is reported");
+        assert_eq!(observes(&rig), asked, "nothing was observed anew");
+    }
+    // A module that starts anew has forgotten all: it is asked again.
+    let asked = observes(&rig);
+    module.kill();
+    let mut module = rig.module(&["--lwm2m-1-1"]);
+    module.event("registered");
+    let is_asked = || (observes(&rig) >= asked + 2).then_some(());
+    wait_until(PATIENCE, is_asked).expect("both are begun again");
+    // Who takes one back is not told of it any more.
+    ask(&rig, &["cancel-composite", ENDPOINT, "/3/0/15", "/1/0/1"]);
+    let (_, problem) = rig.server.refusal(&["device", "cancel-composite", ENDPOINT, "/3/0/15", "/1/0/1"]);
+    assert_eq!(problem["type"], "urn:updraft:problem:not-observed", "{problem}");
+}
+
 fn goes_on(end: impl Fn(&mut Server)) {
     let mut rig = Rig::start(Conditions::PERFECT);
     let mut module = rig.module(&[]);
-    module.event("registered");
-    let is_saved = || rig.device(ENDPOINT)["objects"].as_array().map(|objects| assert!(!objects.is_empty()));
-    wait_until(PATIENCE, is_saved).expect("the registration is stored");
+    registered(&rig, &mut module);
     let hellos = handshakes(&rig);
     end(&mut rig.server);
     rig.server.restart();
+    assert_goes_on(&rig, &mut module, hellos);
+}
+
+/// Waits until the module is registered and the server has stored that.
+fn registered(rig: &Rig, module: &mut Module) {
+    module.event("registered");
+    let is_saved =
+        || rig.device(ENDPOINT)["objects"].as_array().filter(|objects| !objects.is_empty()).cloned();
+    wait_until(PATIENCE, is_saved).expect("the registration is stored");
+}
+
+/// Waits until what is known of the device now is stored: one write after another, at most a second apart.
+fn saved(rig: &Rig) {
+    let stored = || rig.device(ENDPOINT)["last_seen_at"].clone();
+    let before = stored();
+    wait_until(PATIENCE, || (stored() != before).then_some(())).expect("it is stored");
+}
+
+/// The server asks at once, on the session that it had, and the module never notices that it was away.
+fn assert_goes_on(rig: &Rig, module: &mut Module, hellos: usize) {
     assert_eq!(rig.device(ENDPOINT)["registered"], true);
-    // The server asks at once, on the session that it had.
     let answer = rig.server.answer(&["device", "read", ENDPOINT, "/3/0/0"]);
     assert_eq!(answer["state"], "done", "{answer}");
     module.event("registration-updated");
     assert_eq!(module.events("registered").len(), 1);
-    assert_eq!(handshakes(&rig), hellos, "no new handshake was needed");
+    assert_eq!(handshakes(rig), hellos, "no new handshake was needed");
 }
 
 /// ClientHellos so far.
 fn handshakes(rig: &Rig) -> usize {
     read(rig.tshark().fields("dtls.handshake.type == 1", &["frame.number"])).len()
+}
+
+/// Requests so far that begin an observation.
+fn observes(rig: &Rig) -> usize {
+    let filter = "coap.opt.observe == 0 && (coap.code == 1 || coap.code == 5)";
+    let mut sent = read(rig.tshark().fields(filter, &["coap.mid", "coap.token"]));
+    sent.sort();
+    sent.dedup();
+    sent.len()
+}
+
+fn last_value(rig: &Rig, path: &str) -> Value {
+    let values = rig.server.answer(&["device", "values", ENDPOINT]);
+    let value = values.as_array().and_then(|values| values.iter().find(|value| value["path"] == path));
+    value.map(|value| value["value"].clone()).unwrap_or_default()
 }

@@ -12,6 +12,7 @@ mod upgrades;
 mod write_behind;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU8;
 use std::time::Duration;
 
 use lwm2m::server::{Endpoint, Event};
@@ -46,7 +47,7 @@ pub struct Dispatcher {
     app: App,
     outboxes: Outboxes,
     /// How many shards there are.
-    count: u8,
+    count: NonZeroU8,
     presence: Presence,
     strangers: Strangers,
     upgrades: Upgrades,
@@ -75,7 +76,7 @@ impl Dispatcher {
     /// Loads what has not ended. Gives, for each shard, the commands that go on with it.
     pub async fn load(
         app: App,
-        count: u8,
+        count: NonZeroU8,
         timeouts: Timeouts,
         offers: Offers,
         life: Life,
@@ -87,7 +88,7 @@ impl Dispatcher {
             count,
             presence: Presence::default(),
             strangers: Strangers::default(),
-            upgrades: Upgrades::new(timeouts, count, offers),
+            upgrades: Upgrades::new(timeouts, count.get(), offers),
             queues: Queues::default(),
             wanted: Wanted::default(),
             values: Values::default(),
@@ -98,7 +99,7 @@ impl Dispatcher {
             registrations: BTreeMap::new(),
             ended: Vec::new(),
         };
-        let mut commands: Vec<Vec<Command>> = (0..count).map(|_| Vec::new()).collect();
+        let mut commands: Vec<Vec<Command>> = (0..count.get()).map(|_| Vec::new()).collect();
         dispatcher.load_operations().await?;
         let registrations = dispatcher.load_registrations().await?;
         let upgrades = dispatcher.load_upgrades().await?;

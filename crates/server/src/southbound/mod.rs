@@ -105,13 +105,13 @@ impl Southbound {
     ) -> Result<Running, SouthboundError> {
         let (reporter, reports) = Reporter::new(EVENTS);
         let timeouts = Timeouts::from(&config.upgrade);
-        let count = config.lwm2m.shards.get();
+        let count = config.lwm2m.shards;
         let loaded = Dispatcher::load(app.clone(), count, timeouts, offers, life).await?;
         let (mut dispatcher, commands) = loaded;
         let (stop, stopping) = watch::channel(false);
         let (stop_shards, stopped) = watch::channel(false);
         let starter = Starter::new(&app, (&self.coaps, &self.coap), reporter, stopped)?;
-        let mut threads = Vec::with_capacity(index(count));
+        let mut threads = Vec::with_capacity(index(count.get()));
         for ((number, sockets), station) in (0..).zip(self.sockets).zip(starter.build(commands)?) {
             let (sender, thread) = starter.start(number, station, sockets)?;
             dispatcher.attach(sender);

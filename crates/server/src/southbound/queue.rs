@@ -182,6 +182,12 @@ impl Queues {
         }
     }
 
+    /// What this device is asked now, if it is this operation.
+    pub fn asked(&self, endpoint: &Endpoint, id: Uuid) -> Option<&Request> {
+        let current = self.devices.get(endpoint)?.current.as_ref()?;
+        (current.entry.id == id).then_some(&current.entry.request)
+    }
+
     /// An operation that was sent has ended, or never left. Gives what it was, unless it waits again.
     pub fn ended(
         &mut self,

@@ -24,6 +24,8 @@ pub struct Station {
 pub struct Restored {
     pub snapshot: RegistrationSnapshot,
     pub session: Option<(SessionBytes, NonZeroU32)>,
+    /// Whether the session is found by its number, so that it cannot get another one.
+    pub keeps_number: bool,
 }
 
 impl Station {
@@ -41,7 +43,7 @@ impl Station {
     }
 
     fn restore(&mut self, restored: Restored, now: Instant) {
-        let Restored { mut snapshot, session } = restored;
+        let Restored { mut snapshot, session, keeps_number: _ } = restored;
         let endpoint = Endpoint::from(&*snapshot.endpoint);
         if snapshot.identity.is_some() {
             let restored = snapshot.link.zip(session).and_then(|(link, (bytes, starts))| {

@@ -24,6 +24,8 @@ const ENDPOINT: &str = "urn:imei:1";
 const ID: &str = "d:urn:imei:1:1";
 const KEY: &str = "e9891e446e07ba10519059db4ad9eb1b02c83d08dd80102982c27ec9e1bdebde";
 
+const TWO: std::num::NonZeroU8 = std::num::NonZeroU8::new(2).expect("two is not zero");
+
 /// Two shards that only listen.
 struct Rig {
     app: App,
@@ -52,7 +54,7 @@ impl Rig {
         let (offers, served) = crate::files::Offers::new();
         let life = crate::store::Life::begin(&store, folder).await.unwrap();
         let (mut dispatcher, resumed) =
-            Dispatcher::load(app.clone(), 2, timeouts, offers, life).await.unwrap();
+            Dispatcher::load(app.clone(), TWO, timeouts, offers, life).await.unwrap();
         let (reports, received) = mpsc::channel(64);
         let ((stop, stopping), (stop_shards, _)) = (watch::channel(false), watch::channel(false));
         let mut shards = Vec::new();

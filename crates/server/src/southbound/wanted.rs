@@ -67,6 +67,11 @@ impl Wanted {
         }
     }
 
+    /// Whether these are wanted.
+    pub fn is_wanted(&self, endpoint: &Endpoint, paths: &str) -> bool {
+        self.devices.get(endpoint).is_some_and(|wanted| wanted.contains_key(paths))
+    }
+
     /// The device was removed.
     pub fn removed(&mut self, endpoint: &str) {
         self.devices.remove(endpoint);

@@ -23,10 +23,16 @@ impl Files {
     /// A folder with the flash of a module that runs [`OLD`].
     pub fn create() -> Self {
         let files = Self { folder: tempfile::tempdir().expect("the disk has room") };
-        let factory = files.image("factory", OLD, &[]);
-        let flash = files.flash();
-        files.vmodule(&["flash", "init", "--file", &flash, "--image", &factory, "--bank-size", "262144"]);
+        files.make_flash("flash.bin", &[]);
         files
+    }
+
+    /// Makes the flash of a module that runs [`OLD`]; gives its path.
+    pub fn make_flash(&self, name: &str, image: &[&str]) -> String {
+        let factory = self.image(&format!("factory of {name}"), OLD, image);
+        let flash = self.text_path(name);
+        self.vmodule(&["flash", "init", "--file", &flash, "--image", &factory, "--bank-size", "262144"]);
+        flash
     }
 
     pub fn folder(&self) -> &Path {

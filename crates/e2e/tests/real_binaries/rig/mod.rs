@@ -69,9 +69,14 @@ impl Rig {
 
     /// Switches a module on that claims to be this one and has this key. All share one flash.
     pub fn module_of(&self, imei: &str, key_file: &str, arguments: &[&str]) -> Module {
+        self.module_with(&self.files.flash(), imei, key_file, arguments)
+    }
+
+    /// Switches a module on that has a flash of its own.
+    pub fn module_with(&self, flash: &str, imei: &str, key_file: &str, arguments: &[&str]) -> Module {
         let key_file = self.files.path(key_file);
         let server = format!("coaps://{}", self.relay.address());
-        Module::start(&self.files.flash(), imei, &server, &key_file, arguments)
+        Module::start(flash, imei, &server, &key_file, arguments)
     }
 
     /// Starts an upgrade; gives its id.

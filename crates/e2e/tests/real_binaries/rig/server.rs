@@ -103,6 +103,12 @@ impl Server {
         self.wait_until_ready();
     }
 
+    /// From the next start on it serves devices with so many threads.
+    pub fn set_shards(&mut self, shards: &'static str) {
+        // Of two with one name the later one counts.
+        self.settings.push(("UPDRAFT_LWM2M__SHARDS", shards));
+    }
+
     /// Waits for a line in its log.
     pub fn wait_for_log(&mut self, part: &str) -> String {
         self.process.wait_for_line(part, PATIENCE).expect("it logs it")

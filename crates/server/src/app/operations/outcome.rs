@@ -99,6 +99,9 @@ impl Progress {
             Err(error) => {
                 let detail = match error {
                     // A composite has no place of its own.
+                    OperationError::NotObserved(_) if request.kind.is_composite() => {
+                        format!("{request}: these places are not observed together in this order")
+                    }
                     _ if request.kind.is_composite() => {
                         format!("{request}: {}", error.to_string().trim_start_matches("/: "))
                     }

@@ -325,7 +325,11 @@ mod tests {
     }
 
     fn refused(kind: OperationKind, paths: &[&str], argument: Json) -> String {
-        request(kind, paths, argument).operation(&ObjectModel::CORE).unwrap_err().to_string()
+        let model = &ObjectModel::CORE;
+        let operation = request(kind, paths, argument).operation(model);
+        let checked =
+            operation.and_then(|operation| Ok(operation.check(model, lwm2m::server::Version::V1_2)?));
+        checked.unwrap_err().to_string()
     }
 
     #[test]
@@ -348,6 +352,11 @@ mod tests {
             (WriteAttributes, &["/3/0/9"], json!("pmin=soon"), "/3/0/9: pmin does not take this number"),
             (WriteAttributes, &["/3/0/9"], json!("often"), "/3/0/9: the attributes are pmin, pmax"),
             (Observe, &["/3/0/9"], json!("pmin=-1"), "/3/0/9: pmin does not take this number"),
+            (Read, &["/"], Json::Null, "/: Read takes an object or a place in it"),
+            (Execute, &["/3"], Json::Null, "/3: Execute takes a resource such as /3/0/4"),
+            (Write, &["/3/0/0"], json!("me"), "/3/0/0: \"Manufacturer\" can only be read"),
+            (Delete, &["/3/0"], Json::Null, "/3/0: \"Device\" belongs to every device"),
+            (ReadComposite, &["/3", "/0"], Json::Null, "/0: only a bootstrap server may use object 0"),
             (Create, &["/2/0/1"], json!({}), "/2/0/1: an instance is created at an object"),
             (WriteComposite, &["/1/0/1"], json!({"/1/0/1": "soon"}), "/1/0/1: \"soon\" is not an integer"),
             (WriteComposite, &["/1"], json!({"/1": {}}), "/1: a value is written to"),

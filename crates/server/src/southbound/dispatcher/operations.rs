@@ -81,7 +81,7 @@ impl Dispatcher {
 
     /// The shards know what the use cases know.
     pub(super) fn tell_model(&mut self) {
-        for shard in 0..self.count {
+        for shard in 0..self.count.get() {
             self.outboxes.send(shard, ShardCommand::Model(self.app.model()));
         }
     }
@@ -94,6 +94,11 @@ impl Dispatcher {
         result: Result<OperationOutput, OperationError>,
     ) {
         let now = self.app.now();
+        let result = match result {
+            // What is wanted, and what the device has lost or never confirmed, can be taken back too.
+            Err(OperationError::NotObserved(_)) if self.takes_back(endpoint, id) => Ok(OperationOutput::Done),
+            result => result,
+        };
         let Some(request) = self.queues.ended(endpoint, id, &result, now) else { return };
         let Ok(output) = result else { return };
         if request.kind.observes() {
@@ -117,6 +122,12 @@ impl Dispatcher {
             }
             _ => {}
         }
+    }
+
+    /// Whether this operation ends an observation that an operator wanted.
+    fn takes_back(&self, endpoint: &Endpoint, id: Uuid) -> bool {
+        let asked = self.queues.asked(endpoint, id).filter(|request| request.kind.cancels());
+        asked.is_some_and(|request| self.wanted.is_wanted(endpoint, &request.paths_text()))
     }
 
     /// Begins the observations again that are wanted of a device that listens.

@@ -1,10 +1,14 @@
 //! Registrations and sessions: saved behind the protocol, taken up after a restart.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use dtls::SavedSession;
 use lwm2m::server::{Endpoint, RegistrationSnapshot};
+use machine::Link;
 
 use super::super::SouthboundError;
+use super::super::index;
 use super::super::messages::{Command, Saved};
 use super::super::running::Told;
 use super::super::station::Restored;
@@ -26,7 +30,7 @@ impl Dispatcher {
         let mut after = String::new();
         loop {
             let page = self.app.stored_registrations(&after, self.life).await?;
-            let Some(last) = page.last() else { return Ok(told) };
+            let Some(last) = page.last() else { return Ok(in_order(told)) };
             after.clone_from(&last.device_id);
             for stored in page {
                 let device_id = stored.device_id.clone();
@@ -52,14 +56,28 @@ impl Dispatcher {
         // The device could not reach us while we were down, so its lifetime does not end at once.
         let silence = self.app.now().since(stored.last_seen);
         snapshot.silence = silence.min(snapshot.lifetime);
-        let shard = if stored.shard < self.count { stored.shard } else { stored.shard % self.count };
+        let session = stored.session.as_ref().and_then(|(bytes, _)| SavedSession::from_bytes(&bytes.0).ok());
+        let named = session.as_ref().and_then(|session| Some(session.connection_id()?.shard()));
+        let address = match snapshot.link {
+            Some(Link::Open(path)) => Some(path.remote),
+            _ => session.map(|session| session.remote()),
+        };
+        // Without either any shard will do until the device comes.
+        let shard = self.reached(named, address).unwrap_or(stored.shard % self.count);
         let endpoint = Endpoint::from(&*snapshot.endpoint);
         for observation in &snapshot.observations {
             self.wanted.restored(&endpoint, &paths_text(&observation.paths), &observation.attributes);
         }
         self.presence.restored(endpoint, shard, !snapshot.queue_mode, snapshot.link);
-        let restored = Restored { snapshot, session: stored.session };
+        let keeps_number = named.is_some();
+        let restored = Restored { snapshot, session: stored.session, keeps_number };
         Some((shard, Command::Restore(Box::new(restored))))
+    }
+
+    /// The shard that what a device sends reaches now: that of its connection id, or that of its address.
+    fn reached(&self, named: Option<u8>, address: Option<SocketAddr>) -> Option<u8> {
+        let by_address = || address.map(|address| net::shard_of(address, self.count));
+        named.filter(|shard| *shard < self.count.get()).or_else(by_address)
     }
 
     /// A shard did not take up a registration.
@@ -73,7 +91,7 @@ impl Dispatcher {
             self.heard_saved = now;
             self.presence.save_heard();
         }
-        let mut unsaved: Vec<Vec<Endpoint>> = vec![Vec::new(); usize::from(self.count)];
+        let mut unsaved: Vec<Vec<Endpoint>> = vec![Vec::new(); index(self.count.get())];
         for (endpoint, shard) in self.presence.take_unsaved() {
             if let Some(endpoints) = unsaved.get_mut(usize::from(shard)) {
                 endpoints.push(endpoint);
@@ -113,4 +131,13 @@ impl Dispatcher {
         self.registrations.remove(device_id);
         self.ended.push(device_id.to_owned());
     }
+}
+
+/// Sessions that cannot change their numbers go first.
+fn in_order(mut told: Vec<Told>) -> Vec<Told> {
+    told.sort_by_key(|(_, command)| match command {
+        Command::Restore(restored) => !restored.keeps_number,
+        _ => true,
+    });
+    told
 }

@@ -51,7 +51,7 @@ impl Dispatcher {
 
     /// The shard that carries an upgrade out: where its device is, or where it waits for it.
     fn shard_of(&self, endpoint: &str, key: UpgradeKey) -> u8 {
-        self.presence.shard(endpoint).unwrap_or_else(|| home(key, self.count))
+        self.presence.shard(endpoint).unwrap_or_else(|| home(key, self.count.get()))
     }
 
     /// Who may fetch the image for this device: its session, or whoever is at its address.

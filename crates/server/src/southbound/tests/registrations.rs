@@ -100,6 +100,28 @@ async fn a_registration_is_taken_up_after_a_restart_with_its_session_until_it_en
 }
 
 #[tokio::test]
+async fn a_device_without_dtls_is_taken_up_where_its_address_leads() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path()).await;
+    let open = crate::app::AddDevice {
+        endpoint: ENDPOINT.to_owned(),
+        name: String::new(),
+        security: crate::app::Security::None,
+        key: None,
+        bootstrap: None,
+    };
+    rig.app.add_device(open).await.unwrap();
+    let remote = "192.0.2.7:40001".parse().unwrap();
+    let path = machine::Path { socket: machine::Socket(1), remote };
+    let there = RegistrationSnapshot { link: Some(Link::Open(path)), identity: None, ..snapshot(false) };
+    let shard = net::shard_of(remote, TWO);
+    rig.register_and_save(1 - shard, there).await;
+    rig.stop().await;
+    let rig = Rig::open(folder.path()).await;
+    assert_eq!(rig.restored()[..].iter().map(|(shard, _)| *shard).collect::<Vec<_>>(), [usize::from(shard)]);
+}
+
+#[tokio::test]
 async fn sec_k07_a_registration_of_a_device_that_was_removed_and_added_again_is_not_taken_up() {
     let folder = tempfile::tempdir().unwrap();
     let mut rig = Rig::open(folder.path()).await;
