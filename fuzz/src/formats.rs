@@ -118,6 +118,10 @@ pub fn link_format(bytes: &[u8]) {
 /// As an answer to a request for one path.
 fn one_path(content_format: u16, bytes: &[u8]) {
     let Some((choice, payload)) = bytes.split_first() else { return };
+    if payload.is_empty() {
+        // Stands for what is empty in each format, also in those that cannot write that.
+        return;
+    }
     let path = PATHS[usize::from(choice % 16)];
     let Ok(node) = format::decode(content_format, path, payload, MODEL) else { return };
     let mut written = Vec::new();

@@ -63,7 +63,8 @@ impl ObjectModel {
             }
             Self::Remove { object, version } => {
                 client.delete(&format!("{ADDRESS}/{object}/{}", escaped(version)))?;
-                output.aside("removed");
+                let removed = serde_json::json!({"removed": {"object": object, "version": version}});
+                output.value(&removed, || format!("removed {object} {version}"));
             }
             Self::Reload => {
                 let folder: api::ObjectModelFolder = client.order(&format!("{ADDRESS}/reload"))?;

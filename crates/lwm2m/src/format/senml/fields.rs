@@ -62,8 +62,9 @@ impl<'a> Fields<'a> {
 fn shaped(label: Label, value: Scalar<'_>) -> Option<Scalar<'_>> {
     match (label, value) {
         (_, Scalar::Null) => Some(Scalar::Null),
-        (Label::Value, value @ (Scalar::Number(_) | Scalar::Time(_)))
-        | (Label::Text, value @ Scalar::Text(_))
+        // Values have no tags here (RFC 8428 section 6): one that says "time" adds nothing.
+        (Label::Value, Scalar::Number(number) | Scalar::Time(number)) => Some(Scalar::Number(number)),
+        (Label::Text, value @ Scalar::Text(_))
         | (Label::Boolean, value @ Scalar::Boolean(_))
         | (Label::Data, value @ Scalar::Bytes(_)) => Some(value),
         (Label::Data, Scalar::Text(text)) => Scalar::from_base64(&text),

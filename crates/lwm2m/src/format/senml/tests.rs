@@ -315,3 +315,16 @@ fn null_in_an_answer_is_absent() {
     let node = decode(SENML_JSON, Path::instance(3, 0), text, &ObjectModel::CORE).unwrap();
     assert_eq!(node, Node::Instance([(ResourceId(9), Resource::Single(Value::Integer(1)))].into()));
 }
+
+#[test]
+fn a_tag_of_a_value_says_nothing() {
+    let pack = |tagged: bool| {
+        let mut bytes = vec![0x81, 0xA2, 0x00, 0x69];
+        bytes.extend_from_slice(b"/9999/0/0");
+        bytes.extend_from_slice(if tagged { &[0x02, 0xC1, 0x07] } else { &[0x02, 0x07] });
+        cbor(&bytes)
+    };
+    let records = [Record::new(Path::resource(9_999, 0, 0), Value::Integer(7))];
+    assert_eq!(pack(true).as_deref(), Ok(&records[..]));
+    assert_eq!(pack(true), pack(false));
+}
