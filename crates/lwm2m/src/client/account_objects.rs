@@ -51,6 +51,8 @@ impl Reach {
 pub(super) struct ServerEntry {
     /// Of object 1.
     pub(super) instance: InstanceId,
+    /// Of object 0.
+    pub(super) security: InstanceId,
     pub(super) short_server_id: u16,
     pub(super) reach: Reach,
 }
@@ -186,7 +188,8 @@ pub(super) fn server_entries(data: &Data) -> Result<Vec<ServerEntry>, Inconsiste
             return Err(wrong_id);
         }
         let reach = reach(data, security).ok_or(Inconsistency::Unreachable(security.0))?;
-        entries.push(ServerEntry { instance: server_instance(data, id)?, short_server_id: id, reach });
+        let instance = server_instance(data, id)?;
+        entries.push(ServerEntry { instance, security, short_server_id: id, reach });
     }
     let known = |instance: &InstanceId| entries.iter().any(|entry| entry.instance == *instance);
     match data.instances_of(SERVER).find(|(instance, _)| !known(instance)) {

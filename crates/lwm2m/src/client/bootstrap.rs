@@ -59,10 +59,6 @@ enum State {
     },
 }
 
-/// EXCHANGE_LIFETIME (RFC 7252 section 4.8.2): so long after its last request nothing of a bootstrap server
-/// is on the way any more.
-const PATIENCE: Duration = Duration::from_secs(247);
-
 #[derive(Debug)]
 pub(super) struct Bootstrap {
     state: State,
@@ -70,6 +66,8 @@ pub(super) struct Bootstrap {
     failures: u32,
     shortest_retry: Duration,
     longest_retry: Duration,
+    /// How long the server may be silent while it writes.
+    patience: Duration,
     /// The session of the last bootstrap, and when it may be closed: its last answer may get lost.
     lingering: Option<(Link, Instant)>,
 }
@@ -78,13 +76,14 @@ pub(super) struct Bootstrap {
 const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Bootstrap {
-    pub(super) const fn new(asks_for_pack: bool, retry: (Duration, Duration)) -> Self {
+    pub(super) const fn new(asks_for_pack: bool, retry: (Duration, Duration), patience: Duration) -> Self {
         Self {
             state: State::Resting,
             asks_for_pack,
             failures: 0,
             shortest_retry: retry.0,
             longest_retry: retry.1,
+            patience,
             lingering: None,
         }
     }
@@ -137,7 +136,7 @@ impl Bootstrap {
     pub(super) fn begun_by_server(&mut self, link: Link, now: Instant) -> bool {
         let begun = matches!(self.state, State::Waiting { .. });
         if begun {
-            self.state = State::Writing { link, deadline: now + PATIENCE };
+            self.state = State::Writing { link, deadline: now + self.patience };
         }
         begun
     }
@@ -145,10 +144,10 @@ impl Bootstrap {
     /// The server has asked for something.
     pub(super) fn heard(&mut self, now: Instant) {
         match &mut self.state {
-            State::Writing { deadline, .. } => *deadline = now + PATIENCE,
+            State::Writing { deadline, .. } => *deadline = now + self.patience,
             // It began before its answer to our request arrived.
             State::Asking { link, .. } => {
-                self.state = State::Writing { link: *link, deadline: now + PATIENCE }
+                self.state = State::Writing { link: *link, deadline: now + self.patience }
             }
             _ => {}
         }
@@ -226,7 +225,7 @@ impl Bootstrap {
             return None;
         }
         if code == Code::CHANGED {
-            self.state = State::Writing { link, deadline: now + PATIENCE };
+            self.state = State::Writing { link, deadline: now + self.patience };
             return Some(BootstrapOutcome::Begun);
         }
         Some(BootstrapOutcome::Refused(code, self.wait(now, random)))

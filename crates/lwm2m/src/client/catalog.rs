@@ -114,6 +114,7 @@ const SERVER: &[ResourceType] = &[
     mandatory(one(7, ReadWrite, String)),
     one(8, Execute, String),
     one(9, Execute, String),
+    one(14, ReadWrite, Unsigned),
     one(16, ReadWrite, Boolean),
     one(17, ReadWrite, Unsigned),
     one(18, ReadWrite, Unsigned),

@@ -55,6 +55,9 @@ pub struct Config {
     pub longest_retry: Duration,
     /// After so many vain attempts in a row at each server the bootstrap server is asked, if there is one.
     pub attempts: u32,
+    /// After this silence of a bootstrap server that has begun to write, the bootstrap begins anew. The default
+    /// is EXCHANGE_LIFETIME (RFC 7252 section 4.8.2), after which nothing of it is on the way any more.
+    pub bootstrap_patience: Duration,
     /// The objects beside 1, 3, 4 and 5 that the device has: of 2, 9, 16 and 19.
     pub optional_objects: Vec<ObjectId>,
     /// `/3/0/13` at [`Instant::ZERO`](machine::Instant::ZERO), in seconds since 1970-01-01T00:00:00Z.
@@ -85,6 +88,7 @@ impl Config {
             shortest_retry: Duration::from_secs(5),
             longest_retry: Duration::from_secs(600),
             attempts: 5,
+            bootstrap_patience: Duration::from_secs(247),
             optional_objects: Vec::new(),
             unix_time: 0,
             quirks: Quirks::STANDARD,

@@ -174,7 +174,11 @@ impl<F: FirmwareStore> Client<F> {
             origin,
             before_bootstrap: None,
             kept: kept.unwrap_or_default(),
-            bootstrap: Bootstrap::new(config.quirks.bootstrap.asks_for_pack, retry),
+            bootstrap: Bootstrap::new(
+                config.quirks.bootstrap.asks_for_pack,
+                retry,
+                config.bootstrap_patience,
+            ),
             bootstrap_account_ends: None,
             gate: Gate::new(config.quirks.state_needs_acknowledgement, update.state()),
             pull: None,

@@ -12,7 +12,7 @@ use super::config::{Config, QueueMode, Version};
 use super::data::Data;
 use super::observations::Observations;
 use super::registration::{Registration, RetryPlan, update_after};
-use crate::object::SERVER;
+use crate::object::{SECURITY, SERVER};
 
 /// One server.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl Server {
     fn new(entry: ServerEntry, config: &Config, data: &Data, now: Instant) -> Self {
         let plan = retry_plan(&entry, config, data);
         Self {
-            registration: Registration::new(plan, now),
+            registration: Registration::new(plan, now + first_delay(&entry, data)),
             entry,
             attributes: Attributes::default(),
             observations: Observations::default(),
@@ -77,6 +77,14 @@ impl Server {
     pub(super) fn is_mute(&self, data: &Data) -> bool {
         data.truth(SERVER, self.entry.instance, 23)
     }
+}
+
+/// How long it holds off its first registration after a start or a bootstrap: `/1/x/14` (LwM2M Core 1.1 section
+/// 6.2.1.1), or `/0/x/11`, which is what there is in 1.0.
+fn first_delay(entry: &ServerEntry, data: &Data) -> Duration {
+    let delay = data.seconds(SERVER, entry.instance, 14);
+    let delay = delay.or_else(|| data.seconds(SECURITY, entry.security, 11));
+    Duration::from_secs(delay.unwrap_or(0).into())
 }
 
 /// Resources 17 to 20 of object 1 if there are any (LwM2M Core 1.1 section 6.2.1.1), else the configuration.

@@ -345,6 +345,7 @@ fn hurry(client: &mut client::Config, ack_timeout: Duration) {
     coap.ack_timeout = ack_timeout;
     coap.block_patience = coap.block_patience.mul_f64(factor.min(1.0));
     coap.longest_block_wait = coap.longest_block_wait.mul_f64(factor);
+    client.bootstrap_patience = client.bootstrap_patience.mul_f64(factor);
 }
 
 /// Decides from the events whether the run is over.

@@ -201,6 +201,45 @@ fn the_hold_off_time_passes_before_the_client_asks() {
 }
 
 #[test]
+fn s0_106_each_server_is_registered_at_after_its_own_delay() {
+    let mut pair = begun(factory());
+    written(&mut pair);
+    // LwM2M 1.0 has the delay in object 0 only; 1.1 in object 1, where it counts more.
+    for (number, delay) in [(2, &[] as &[(u16, Value)]), (3, &[(14, Value::Unsigned(30))])] {
+        let short = Value::Integer(100 + i64::from(number));
+        let uri = alloc::format!("coap://192.0.2.{number}:5683");
+        let (no, mode) = (Value::Boolean(false), Value::Integer(3));
+        let security =
+            [(0, (&*uri).into()), (1, no.clone()), (2, mode), (10, short.clone()), (11, Value::Integer(20))];
+        assert_eq!(pair.ask(write(Path::instance(0, number), &security)).code, Code::CHANGED);
+        let server = [(0, short), (1, Value::Integer(600)), (6, no), (7, "U".into())];
+        let server = [&server[..], delay].concat();
+        assert_eq!(pair.ask(write(Path::instance(1, number - 1), &server)).code, Code::CHANGED);
+    }
+    assert_eq!(finish(&mut pair), Code::CHANGED);
+    pair.pass(Duration::ZERO);
+    for (server, wait) in [(101, 0), (102, 20), (103, 10)] {
+        if wait > 0 {
+            pair.pass(Duration::from_secs(wait - 1));
+            assert!(pair.asked.is_empty(), "server {server} is asked too early");
+            pair.pass(Duration::from_secs(1));
+        }
+        pair.accept_registration();
+        assert!(pair.events.contains(&Event::Registered { server }));
+    }
+}
+
+#[test]
+fn a_client_begins_anew_when_its_patience_with_the_server_ends() {
+    let mut pair = begun(Config { bootstrap_patience: Duration::from_secs(9), ..factory() });
+    written(&mut pair);
+    pair.pass(Duration::from_secs(8));
+    assert!(!pair.events.iter().any(|event| matches!(event, Event::BootstrapSilent { .. })));
+    pair.pass(Duration::from_secs(1));
+    assert!(pair.events.iter().any(|event| matches!(event, Event::BootstrapSilent { .. })));
+}
+
+#[test]
 fn the_server_may_begin_by_itself_while_it_is_given_time() {
     let hold_off = Duration::from_secs(60);
     let account = BootstrapAccount { hold_off, ..bootstrap_account() };
