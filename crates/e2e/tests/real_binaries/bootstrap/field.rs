@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use e2e::{Conditions, Relay, Tshark, wait_until};
 use serde_json::Value;
 
-use crate::rig::{ENDPOINT, Files, IMEI, Module, NEW, OLD, PATIENCE, Server};
+use crate::rig::{ENDPOINT, Files, IMEI, Module, NEW, OLD, PATIENCE, Server, Setting};
 
 /// The identity of the device at the bootstrap server.
 pub const IDENTITY: &str = "bs:015770000031766";
+
+/// Tests wait for steps.
+const STEPS_IN_LOG: [Setting; 1] = [("UPDRAFT_LOG__FILTER", "info,server::bootstrap=debug")];
 
 /// Everything that a bootstrap runs on. It is gone when the test is over.
 pub struct Field {
@@ -34,7 +37,7 @@ impl Field {
     /// The same with a server that knows no device.
     pub fn start_without_device(conditions: Conditions) -> Self {
         let files = Files::create();
-        let server = Server::start(files.folder());
+        let server = Server::start_with(files.folder(), &STEPS_IN_LOG);
         let capture = files.path("relay.pcap");
         let relay =
             Relay::start(server.bootstrap().0, conditions, 7, Some(&capture)).expect("ports are free");
