@@ -3,6 +3,7 @@
 
 mod bootstrap;
 mod capture;
+mod components;
 mod credentials;
 mod foreign_device;
 mod operations;

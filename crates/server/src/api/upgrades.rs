@@ -34,6 +34,16 @@ pub enum Protocol {
     Https,
 }
 
+/// The package for one component of a device.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct ComponentPackage {
+    /// The instance of object 33629.
+    pub component: u16,
+    /// The id of the package.
+    pub package: String,
+}
+
 /// An upgrade to be started.
 #[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields)]
@@ -43,6 +53,12 @@ pub struct StartUpgrade {
     pub device: String,
     /// The id of the package.
     pub package: String,
+    /// The component that the package is for: an instance of object 33629. Object 5 unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub component: Option<u16>,
+    /// Further components, upgraded after the first one in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub further_components: Vec<ComponentPackage>,
     /// Who moves the bytes.
     #[serde(default)]
     pub delivery: Delivery,

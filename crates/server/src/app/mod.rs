@@ -29,7 +29,8 @@ pub use object_models::{
 pub use packages::{PackageText, Upload, UploadError};
 pub use start::{StartError, open_vault};
 pub use upgrades::{
-    AUTOMATIC, CancelError, Past, ResumeError, StartUpgrade, StartUpgradeError, Started, UpgradeChange,
+    AUTOMATIC, CancelError, ComponentImage, Past, ResumeError, StartUpgrade, StartUpgradeError, Started,
+    UpgradeChange,
 };
 
 use crate::clock::WallClock;

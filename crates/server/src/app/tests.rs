@@ -191,6 +191,8 @@ pub(crate) fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
     StartUpgrade {
         endpoint: endpoint.to_owned(),
         package: package.to_owned(),
+        component: None,
+        further: Vec::new(),
         delivery: Some(Delivery::Pull),
         protocol: None,
         observe: true,

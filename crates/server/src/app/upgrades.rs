@@ -1,5 +1,6 @@
 //! Starting, following and canceling upgrades.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::{App, Order, Security};
 use crate::secrets::{NoRandomness, random};
 use crate::store::devices::{self, Device};
 use crate::store::packages::{self, Package};
+use crate::store::upgrade_components::{self, Component};
 use crate::store::upgrade_events::{self, UpgradeEvent};
 use crate::store::upgrades::{self, End, Progress, Upgrade, UpgradeKey, parse_history_id};
 use crate::store::{ImageError, ImageHash, StoreError};
@@ -22,6 +24,10 @@ pub struct StartUpgrade {
     pub endpoint: String,
     /// The id of the package.
     pub package: String,
+    /// The instance of object 33629 that it is for; `None` is object 5.
+    pub component: Option<u16>,
+    /// Further components, upgraded after it in this order, each with the id of its package.
+    pub further: Vec<(u16, String)>,
     /// Who moves the bytes; `None` is what the device takes.
     pub delivery: Option<Delivery>,
     /// By which protocol the device fetches; `None` is the best one that it speaks.
@@ -66,6 +72,11 @@ pub enum StartUpgradeError {
     /// They exclude each other.
     #[error("a protocol is for delivery by PULL, and a base URI has one already")]
     ProtocolNotPossible,
+    /// They have to be told apart, and bounded.
+    #[error(
+        "components need different instances, at most {MOST_COMPONENTS} of them, and that of the first package"
+    )]
+    BadComponents,
     /// Not a time.
     #[error("a timeout is from 1 second to 30 days")]
     BadTimeout,
@@ -110,8 +121,20 @@ pub struct Started {
     pub package: Package,
     /// The checked image.
     pub image: Arc<[u8]>,
+    /// All components in their order, the first with this package; empty for object 5.
+    pub components: Vec<ComponentImage>,
     /// What its upgrades before left behind.
     pub past: Past,
+}
+
+/// What one component gets.
+#[derive(Clone, Debug)]
+pub struct ComponentImage {
+    /// The instance of object 33629.
+    pub instance: u16,
+    pub package: Package,
+    /// The checked image.
+    pub image: Arc<[u8]>,
 }
 
 /// What an upgrade has to know of those before it.
@@ -146,6 +169,9 @@ pub struct UpgradeChange {
 /// The stored word for a delivery that is chosen by what the device takes.
 pub const AUTOMATIC: &str = "auto";
 
+/// So many components one upgrade can have.
+pub const MOST_COMPONENTS: usize = 16;
+
 /// The longest time that a transfer may take; a device may sleep for days.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
@@ -159,8 +185,14 @@ impl App {
         if timeout.is_some_and(|timeout| timeout < Duration::from_secs(1) || timeout > LONGEST) {
             return Err(StartUpgradeError::BadTimeout);
         }
+        let rows = components(&wanted)?;
         let base_uri = self.base_uri(&wanted)?;
         let (device, package, image) = self.fitting(&wanted, base_uri.is_some()).await?;
+        let components = self.component_images(&rows).await.map_err(|error| match error {
+            ComponentError::Unknown(id) => StartUpgradeError::UnknownPackage(id),
+            ComponentError::Image(error) => StartUpgradeError::PackageDamaged(error),
+            ComponentError::Store(error) => error.into(),
+        })?;
         let now = self.inner.clock.now();
         let upgrade = Upgrade {
             key: new_key(now.0)?,
@@ -192,9 +224,9 @@ impl App {
             },
             end: None,
         };
-        let (upgrade, past) = self.insert_upgrade(upgrade).await?;
+        let (upgrade, past) = self.insert_upgrade(upgrade, rows).await?;
         tracing::info!(upgrade = upgrade.history_id(), package = upgrade.package_name, "upgrade started");
-        let started = Started { upgrade: upgrade.clone(), package, image, past };
+        let started = Started { upgrade: upgrade.clone(), package, image, components, past };
         self.order(Order::Start(Box::new(started))).await;
         Ok(upgrade)
     }
@@ -229,8 +261,10 @@ impl App {
             (device, package.ok_or_else(|| StartUpgradeError::UnknownPackage(wanted.package.clone()))?)
         };
         let model = device.state.as_ref().and_then(|state| state.model.as_deref());
+        // A component is another thing than the device that it is in.
         if let (Some(package), Some(device)) = (&package.model, model)
             && package != device
+            && wanted.component.is_none()
         {
             return Err(StartUpgradeError::WrongModel {
                 package: package.clone(),
@@ -255,14 +289,39 @@ impl App {
         tokio::task::spawn_blocking(move || images.load(hash)).await.unwrap_or(Err(ImageError::Missing))
     }
 
-    async fn insert_upgrade(&self, mut upgrade: Upgrade) -> Result<(Upgrade, Past), StartUpgradeError> {
+    /// The packages and checked images of components.
+    async fn component_images(&self, rows: &[Component]) -> Result<Vec<ComponentImage>, ComponentError> {
+        let mut images = Vec::with_capacity(rows.len());
+        for Component { instance, package_id } in rows {
+            let package = {
+                let reader = &mut *self.inner.store.read().await.map_err(ComponentError::Store)?;
+                packages::by_id(reader, package_id)
+                    .await
+                    .map_err(|error| ComponentError::Store(error.into()))?
+            };
+            let package = package.ok_or_else(|| ComponentError::Unknown(package_id.clone()))?;
+            let image = self.image(&package).await.map_err(ComponentError::Image)?;
+            images.push(ComponentImage { instance: *instance, package, image });
+        }
+        Ok(images)
+    }
+
+    async fn insert_upgrade(
+        &self,
+        mut upgrade: Upgrade,
+        components: Vec<Component>,
+    ) -> Result<(Upgrade, Past), StartUpgradeError> {
         let event = UpgradeEvent {
             number: 1,
             at: upgrade.created_at,
             kind: "created".to_owned(),
             stage: upgrade.progress.stage.clone(),
             attempt: 1,
-            detail: format!("Upgrade: {} ({})", upgrade.package_name, upgrade.file_name),
+            detail: match &components[..] {
+                [] => format!("Upgrade: {} ({})", upgrade.package_name, upgrade.file_name),
+                [one] => format!("Upgrade of component {}: {}", one.instance, upgrade.package_name),
+                all => format!("Upgrade of {} components, first {}", all.len(), upgrade.package_name),
+            },
         };
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {
@@ -275,6 +334,7 @@ impl App {
                 }
                 upgrade.number = devices::take_upgrade_number(connection, &upgrade.device_id).await?;
                 upgrades::insert(connection, &upgrade).await?;
+                upgrade_components::insert(connection, upgrade.key, &components).await?;
                 upgrade_events::insert(connection, upgrade.key, &event).await?;
                 let past = past(connection, &upgrade).await?;
                 Ok((upgrade, past))
@@ -361,14 +421,20 @@ impl App {
     /// # Errors
     /// The image is missing or damaged, or the store does not answer.
     pub async fn resumed(&self, upgrade: Upgrade) -> Result<Started, ResumeError> {
-        let (package, past) = {
+        let (package, past, rows) = {
             let reader = &mut *self.inner.store.read().await?;
+            let rows = upgrade_components::of(reader, upgrade.key).await.map_err(StoreError::from)?;
             let package = packages::by_id(reader, &upgrade.package_id).await.map_err(StoreError::from)?;
             let past = past(reader, &upgrade).await.map_err(StoreError::from)?;
-            (package.ok_or(ImageError::Missing)?, past)
+            (package.ok_or(ImageError::Missing)?, past, rows)
         };
         let image = self.image(&package).await?;
-        Ok(Started { upgrade, package, image, past })
+        let components = self.component_images(&rows).await.map_err(|error| match error {
+            ComponentError::Unknown(_) => ResumeError::Image(ImageError::Missing),
+            ComponentError::Image(error) => error.into(),
+            ComponentError::Store(error) => error.into(),
+        })?;
+        Ok(Started { upgrade, package, image, components, past })
     }
 
     /// Makes what happened durable, then tells those who watch.
@@ -398,6 +464,28 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// Why the images of components are not there.
+enum ComponentError {
+    Unknown(String),
+    Image(ImageError),
+    Store(StoreError),
+}
+
+/// The components that are wanted, the first one with the package of the upgrade.
+fn components(wanted: &StartUpgrade) -> Result<Vec<Component>, StartUpgradeError> {
+    let first = wanted.component.map(|instance| (instance, wanted.package.clone()));
+    let all: Vec<Component> = { first.into_iter() }
+        .chain(wanted.further.iter().cloned())
+        .map(|(instance, package_id)| Component { instance, package_id })
+        .collect();
+    let instances: BTreeSet<u16> = all.iter().map(|component| component.instance).collect();
+    let orphaned = wanted.component.is_none() && !all.is_empty();
+    if orphaned || instances.len() != all.len() || all.len() > MOST_COMPONENTS {
+        return Err(StartUpgradeError::BadComponents);
+    }
+    Ok(all)
 }
 
 /// What the upgrade before this one says: whether it may have left an image on the device, and how it went.

@@ -69,6 +69,12 @@ pub struct Start {
     endpoint: String,
     /// The id of the package, or its name if there is only one of that name.
     package: String,
+    /// The component that the package is for (an instance of object 33629), instead of object 5.
+    #[arg(long, value_name = "INSTANCE")]
+    component: Option<u16>,
+    /// A further component and its package, upgraded after the first one. May be given several times.
+    #[arg(long, value_name = "INSTANCE=PACKAGE", requires = "component", value_parser = further)]
+    then: Vec<(u16, String)>,
     /// Who moves the image.
     #[arg(long, value_enum, default_value = "auto")]
     delivery: Delivery,
@@ -92,6 +98,12 @@ pub struct Start {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).ok_or_else(|| "write it like 90s, 35m, 1h30m or 2d".to_owned())
+}
+
+fn further(text: &str) -> Result<(u16, String), String> {
+    let parts = text.split_once('=').and_then(|(instance, package)| Some((instance.parse().ok()?, package)));
+    let (instance, package) = parts.ok_or_else(|| "write it like 1=PACKAGE".to_owned())?;
+    Ok((instance, package.to_owned()))
 }
 
 impl Upgrade {
@@ -129,9 +141,14 @@ fn path(id: &str) -> String {
 
 impl Start {
     fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        let further = self.then.iter().map(|(component, package)| {
+            Ok(api::ComponentPackage { component: *component, package: package_id(client, package)? })
+        });
         let body = api::StartUpgrade {
             device: self.endpoint.clone(),
             package: package_id(client, &self.package)?,
+            component: self.component,
+            further_components: further.collect::<Result<_, Failure>>()?,
             delivery: match self.delivery {
                 Delivery::Auto => api::Delivery::Auto,
                 Delivery::Pull => api::Delivery::Pull,

@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
-use lwm2m::server::upgrade::{Facts, Package, Timing, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord};
+use lwm2m::path::InstanceId;
+use lwm2m::server::upgrade::{
+    Component, Facts, Package, Timing, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord, part_token,
+};
 
 use super::messages::{Command, Receiver, ShardCommand};
-use crate::app::{Started, UpgradeChange};
+use crate::app::{ComponentImage, Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
 use crate::files::Offers;
@@ -53,10 +57,20 @@ struct Run {
     receiver: Receiver,
     id: String,
     plan: UpgradePlan,
+    /// What the device may fetch, the image of each component by itself.
+    images: Vec<Image>,
     record: UpgradeRecord,
     progress: Progress,
     /// The shard that carries it out; what others say about it is old.
     shard: u8,
+}
+
+/// An image under the path that ends with its token.
+#[derive(Clone, Debug)]
+struct Image {
+    token: String,
+    bytes: Arc<[u8]>,
+    sha256: String,
 }
 
 /// What to store in one piece.
@@ -105,14 +119,15 @@ impl Upgrades {
         let stored = started.upgrade.progress.record.clone();
         let parsed = stored.as_deref().map(|stored| std::str::from_utf8(stored).ok()?.parse().ok());
         let fresh = UpgradeRecord::new(&hex(&random::<TOKEN_LENGTH>()?));
-        let sha256 = started.package.sha256.clone();
+        let record = parsed.clone().flatten().unwrap_or(fresh);
         let run = Run {
             endpoint: started.upgrade.endpoint.clone(),
             receiver,
             id: started.upgrade.history_id(),
             progress: started.upgrade.progress.clone(),
+            images: images(&started, &record.token),
             plan: plan(started, self.timeouts),
-            record: parsed.clone().flatten().unwrap_or(fresh),
+            record,
             shard,
         };
         self.by_endpoint.insert(run.endpoint.clone(), key);
@@ -128,7 +143,9 @@ impl Upgrades {
             None => {}
         }
         if let Some(run) = self.running.get(&key).filter(|run| may_pull(run)) {
-            self.offers.publish(&run.record.token, key, run.plan.package.bytes.clone(), &sha256);
+            for Image { token, bytes, sha256 } in &run.images {
+                self.offers.publish(token, key, bytes.clone(), sha256);
+            }
         }
         // The image first: the device may fetch it on a session that another shard has.
         let mut told = self.elsewhere(key, publish);
@@ -137,14 +154,13 @@ impl Upgrades {
     }
 
     /// A command about the image for all shards but the one that carries the upgrade out.
-    fn elsewhere(&self, key: UpgradeKey, command: impl Fn(&Run) -> ShardCommand) -> Vec<Told> {
+    fn elsewhere(&self, key: UpgradeKey, command: impl Fn(&Run, &Image) -> ShardCommand) -> Vec<Told> {
         let Some(run) = self.running.get(&key).filter(|run| may_pull(run)) else {
             return Vec::new();
         };
-        (0..self.shards)
-            .filter(|shard| *shard != run.shard)
-            .map(|shard| (shard, command(run).into()))
-            .collect()
+        let others = (0..self.shards).filter(|shard| *shard != run.shard);
+        let each = |shard| run.images.iter().map(move |image| (shard, image));
+        others.flat_map(each).map(|(shard, image)| (shard, command(run, image).into())).collect()
     }
 
     /// Ends an upgrade that cannot go on because its image is gone.
@@ -191,7 +207,7 @@ impl Upgrades {
         let before = std::mem::replace(&mut run.shard, shard);
         let mut told = vec![(before, ShardCommand::Release(endpoint.to_owned()).into())];
         if may_pull(run) {
-            told.push((before, publish(run).into()));
+            told.extend(run.images.iter().map(|image| (before, publish(run, image).into())));
         }
         told.extend(self.start_command(key));
         told
@@ -312,10 +328,10 @@ impl Upgrades {
         facts: Option<&Facts>,
         now: Moment,
     ) -> Vec<Told> {
-        if let Some(run) = self.running.get(&key) {
-            self.offers.withdraw(&run.record.token);
+        for image in self.running.get(&key).iter().flat_map(|run| &run.images) {
+            self.offers.withdraw(&image.token);
         }
-        let withdrawn = self.elsewhere(key, |run| ShardCommand::Withdraw(run.record.token.clone()));
+        let withdrawn = self.elsewhere(key, |_, image| ShardCommand::Withdraw(image.token.clone()));
         let Some(run) = self.running.get_mut(&key) else { return withdrawn };
         if let Some(facts) = facts {
             let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
@@ -363,9 +379,24 @@ fn may_pull(run: &Run) -> bool {
     run.plan.delivery != Some(Delivery::Push)
 }
 
-fn publish(run: &Run) -> ShardCommand {
-    let (token, receiver) = (run.record.token.clone(), run.receiver.clone());
-    ShardCommand::Publish { token, receiver, bytes: run.plan.package.bytes.clone() }
+/// A shard that does not carry the upgrade out serves the image too.
+fn publish(run: &Run, image: &Image) -> ShardCommand {
+    let (token, bytes) = (image.token.clone(), image.bytes.clone());
+    ShardCommand::Publish { token, receiver: run.receiver.clone(), bytes }
+}
+
+/// The image of object 5, or those of the components.
+fn images(started: &Started, token: &str) -> Vec<Image> {
+    let of = |part: usize, bytes: &Arc<[u8]>, sha256: &str| Image {
+        token: part_token(token, part),
+        bytes: bytes.clone(),
+        sha256: sha256.to_owned(),
+    };
+    if started.components.is_empty() {
+        return vec![of(0, &started.image, &started.package.sha256)];
+    }
+    let parts = started.components.iter().enumerate();
+    parts.map(|(part, component)| of(part, &component.image, &component.package.sha256)).collect()
 }
 
 /// A CoAP code as people write it, or a number of the device.
@@ -386,13 +417,13 @@ pub fn upgrade_id(key: UpgradeKey) -> UpgradeId {
 fn plan(started: Started, timeouts: Timeouts) -> UpgradePlan {
     // Anything else is the word for a choice by what the device takes.
     let delivery = Delivery::from_code(&started.upgrade.delivery);
-    let package = Package {
-        name: started.package.name,
-        bytes: started.image,
-        model: started.package.model,
-        version: Some(started.package.version),
-        source_version: started.package.source_version,
+    let package = package_of(started.package, started.image);
+    let component = |ComponentImage { instance, package: row, image }| {
+        // What the model of a component is, only the component knows.
+        let package = Package { model: None, ..package_of(row, image) };
+        Component { instance: InstanceId(instance), package }
     };
+    let components: Vec<_> = started.components.into_iter().map(component).collect();
     let timeout = u64::try_from(started.upgrade.timeout_seconds).ok().filter(|seconds| *seconds > 0);
     UpgradePlan {
         observe: started.upgrade.observe,
@@ -401,7 +432,18 @@ fn plan(started: Started, timeouts: Timeouts) -> UpgradePlan {
         memory: started.past.memory,
         leftovers_are_ours: started.past.leftovers_are_ours,
         timing: Timing { reach: timeouts.reach, update: timeouts.back, ..Timing::DEFAULT },
-        ..UpgradePlan::new(package, delivery)
+        ..UpgradePlan::of_components(components, delivery)
+            .unwrap_or_else(|| UpgradePlan::new(package, delivery))
+    }
+}
+
+fn package_of(row: crate::store::packages::Package, image: Arc<[u8]>) -> Package {
+    Package {
+        name: row.name,
+        bytes: image,
+        model: row.model,
+        version: Some(row.version),
+        source_version: row.source_version,
     }
 }
 

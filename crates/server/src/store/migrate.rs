@@ -14,6 +14,7 @@ const STEPS: &[(i64, &str)] = &[
     (4, include_str!("migrations/0004_object_models.sql")),
     (6, include_str!("migrations/0006_bootstrap.sql")),
     (7, include_str!("migrations/0007_observations.sql")),
+    (8, include_str!("migrations/0008_components.sql")),
 ];
 
 /// Why the schema is not up to date.

@@ -20,6 +20,7 @@ pub mod operations;
 pub mod packages;
 pub mod properties;
 pub mod registrations;
+pub mod upgrade_components;
 pub mod upgrade_events;
 pub mod upgrades;
 pub mod values;

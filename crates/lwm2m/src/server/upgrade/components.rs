@@ -31,6 +31,14 @@ pub struct Component {
     pub package: Package,
 }
 
+/// The unguessable part of the path of a part's image, made of that of the upgrade.
+pub fn part_token(token: &str, part: usize) -> String {
+    match part {
+        0 => token.to_string(),
+        part => [token, "-", &part.to_string()].concat(),
+    }
+}
+
 /// Current Version (33629.xml, resource 15).
 const CURRENT_VERSION: ResourceId = ResourceId(15);
 
@@ -69,10 +77,7 @@ impl Procedure {
     }
 
     pub(super) fn token_of(&self, part: usize) -> String {
-        match part {
-            0 => self.record.token.clone(),
-            part => [&self.record.token, "-", &part.to_string()].concat(),
-        }
+        part_token(&self.record.token, part)
     }
 
     /// The image of a part.

@@ -46,7 +46,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use components::Component;
+pub use components::{Component, part_token};
 pub use facts::{Facts, Warning};
 pub use memory::{MemoryError, TransferMemory};
 pub use procedure::Procedure;

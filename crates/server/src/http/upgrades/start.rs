@@ -38,6 +38,8 @@ pub async fn start(
     let wanted = StartUpgrade {
         endpoint: body.device,
         package: body.package,
+        component: body.component,
+        further: body.further_components.into_iter().map(|part| (part.component, part.package)).collect(),
         delivery: match body.delivery {
             api::Delivery::Auto => None,
             api::Delivery::Pull => Some(Delivery::Pull),
@@ -89,6 +91,7 @@ fn problem(error: &StartUpgradeError) -> Problem {
              or files.http_bind.",
         ),
         StartUpgradeError::ProtocolNotPossible => Problem::bad_value(error),
+        StartUpgradeError::BadComponents => Problem::bad_value(error),
         StartUpgradeError::BadTimeout => Problem::bad_value(error),
         StartUpgradeError::Random(_) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server met an error", error)
