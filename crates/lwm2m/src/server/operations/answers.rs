@@ -224,7 +224,7 @@ impl Server {
                 self.answer_upgrade(key, answer, now);
             }
             Purpose::Observed => self.observation_ended(key, id, None, now),
-            Purpose::Renewal => self.renewal_lost(key, id, now),
+            Purpose::Renewal => self.renewal_lost(key, id),
             Purpose::UpgradeObserved => self.upgrade_observation_lost(key, now),
             Purpose::OperationEnd(operation) => {
                 self.finish_operation(key, operation, Err(OperationError::NoAnswer(path)));

@@ -11,24 +11,24 @@
 //! with new tokens; until that is confirmed the old token counts too, since some clients go on with it
 //! (PEERS 10). Attributes survive in the device.
 
-use alloc::boxed::Box;
-use alloc::string::{String, ToString};
+mod renewal;
+mod stored;
+
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
 use coap::{CancelBy, Code, RequestId, Token};
-use machine::{Instant, Link, TimerId};
+use machine::{Instant, TimerId};
 
 use super::attributes::Attributes;
 use super::check::changes_period;
 use super::{OperationError, OperationId, OperationOutput};
 use crate::path::Path;
+use crate::server::Server;
 use crate::server::devices::DeviceKey;
 use crate::server::event::Event;
 use crate::server::exchange::{Exchange, Purpose, Reply, What};
-use crate::server::snapshot::ObservationSnapshot;
-use crate::server::{Server, Timer};
 use crate::value::{Node, Value};
 
 /// How often in a row a device may refuse an observation that it had confirmed before it counts as ended.
@@ -310,179 +310,6 @@ impl Server {
         }
     }
 
-    pub(super) fn renewal_confirmed(
-        &mut self,
-        id: RequestId,
-        exchange: Exchange,
-        reply: Reply,
-        now: Instant,
-    ) {
-        let key = exchange.device;
-        self.exchanges.insert(id, Exchange { purpose: Purpose::Observed, ..exchange });
-        let Some(wanted) = self.reporting(key).and_then(|reporting| reporting.with(id)) else { return };
-        wanted.standing = Standing::Kept(id);
-        wanted.heard = now;
-        wanted.refusals = 0;
-        if let Some(former) = wanted.former.take() {
-            self.exchanges.remove(&former);
-            self.coap.cancel(former, now);
-        }
-        self.tell_notified(key, id, reply);
-        self.set_watch(key);
-    }
-
-    pub(super) fn renewal_refused(&mut self, key: DeviceKey, id: RequestId, now: Instant) {
-        self.put_off(key, id, now);
-    }
-
-    /// No answer: the device is asked when it is heard next.
-    pub(super) fn renewal_lost(&mut self, key: DeviceKey, id: RequestId, _now: Instant) {
-        if let Some(wanted) = self.reporting(key).and_then(|reporting| reporting.with(id)) {
-            wanted.standing = Standing::Idle(None);
-        }
-    }
-
-    /// A renewal has another number now, or could not be sent.
-    pub(super) fn renewal_sent_again(&mut self, key: DeviceKey, id: RequestId, sent: Option<RequestId>) {
-        if let Some(wanted) = self.reporting(key).and_then(|reporting| reporting.with(id)) {
-            wanted.standing = sent.map_or(Standing::Idle(None), Standing::Asked);
-        }
-    }
-
-    /// The device registered again: what it observed is begun again after the answer.
-    pub(in crate::server) fn expect_observations(&mut self, key: DeviceKey, now: Instant) {
-        let Some(reporting) = self.reporting(key) else { return };
-        let mut dropped = Vec::new();
-        for wanted in &mut reporting.wanted {
-            match core::mem::replace(&mut wanted.standing, Standing::Idle(None)) {
-                Standing::Kept(id) => dropped.extend(wanted.former.replace(id)),
-                Standing::Asked(id) => dropped.push(id),
-                Standing::Idle(_) | Standing::Stored { .. } => {}
-            }
-        }
-        for id in dropped {
-            self.exchanges.remove(&id);
-            self.coap.cancel(id, now);
-        }
-    }
-
-    /// The session of the device is gone; it may come back with its observations.
-    pub(in crate::server) fn park_observations(&mut self, key: DeviceKey, now: Instant) {
-        let Some(device) = self.devices.get_mut(key) else { return };
-        let Some(reporting) = device.reporting.as_deref_mut() else { return };
-        for wanted in &mut reporting.wanted {
-            let current = match wanted.standing {
-                Standing::Asked(id) | Standing::Kept(id) => id,
-                Standing::Idle(_) | Standing::Stored { .. } => continue,
-            };
-            let token = self.coap.observation_token(current);
-            let format = self.exchanges.get(&current).and_then(|exchange| exchange.format);
-            wanted.standing = match (token, &wanted.standing) {
-                (Some(token), Standing::Kept(_)) => Standing::Stored { token, format },
-                _ => Standing::Idle(None),
-            };
-            for id in wanted.former.take().into_iter().chain([current]) {
-                self.exchanges.remove(&id);
-                self.coap.cancel(id, now);
-            }
-        }
-    }
-
-    /// The device was heard and answered: what it does not observe, and is due, is begun again.
-    pub(in crate::server) fn renew_observations(&mut self, link: Link, now: Instant) {
-        if let Some(key) = self.devices.by_link(link) {
-            self.renew(key, true, now);
-        }
-    }
-
-    /// The timer for observations has fired.
-    pub(in crate::server) fn check_observations(&mut self, key: DeviceKey, now: Instant) {
-        if let Some(reporting) = self.reporting(key) {
-            reporting.watch = None;
-        }
-        self.renew(key, false, now);
-        self.set_watch(key);
-    }
-
-    fn renew(&mut self, key: DeviceKey, heard: bool, now: Instant) {
-        let Some(link) = self.link_of(key) else { return };
-        let count = self.reporting(key).map_or(0, |reporting| reporting.wanted.len());
-        for index in 0..count {
-            let Some(reporting) = self.reporting(key) else { return };
-            let Some(wanted) = reporting.wanted.get(index) else { return };
-            let late = reporting.due(wanted).is_some_and(|due| due <= now);
-            match wanted.standing {
-                Standing::Idle(None) if heard => self.begin_again(key, index, now),
-                Standing::Idle(_) | Standing::Kept(_) if late => self.begin_again(key, index, now),
-                Standing::Stored { token, format } => self.recall(key, index, link, token, format, now),
-                _ => {}
-            }
-        }
-    }
-
-    fn begin_again(&mut self, key: DeviceKey, index: usize, now: Instant) {
-        let wanted = self.reporting(key).and_then(|reporting| reporting.wanted.get(index));
-        let Some(what) = wanted.map(|wanted| wanted.target.what()) else { return };
-        let asked = self.ask(key, Purpose::Renewal, what, now);
-        let wanted = self.reporting(key).and_then(|reporting| reporting.wanted.get_mut(index));
-        let Some(wanted) = wanted else { return };
-        let next = asked.map_or(Standing::Idle(None), Standing::Asked);
-        let dropped = match core::mem::replace(&mut wanted.standing, next) {
-            Standing::Kept(id) => wanted.former.replace(id),
-            _ => None,
-        };
-        if let Some(id) = dropped {
-            self.exchanges.remove(&id);
-            self.coap.cancel(id, now);
-        }
-    }
-
-    fn recall(
-        &mut self,
-        key: DeviceKey,
-        index: usize,
-        link: Link,
-        token: Token,
-        format: Option<u16>,
-        now: Instant,
-    ) {
-        let root = self.root_of(key).unwrap_or_default();
-        let wanted = self.reporting(key).and_then(|reporting| reporting.wanted.get(index));
-        let Some(what) = wanted.map(|wanted| wanted.target.what()) else { return };
-        let standing = match what.request(&root, format) {
-            Some(request) => {
-                let id = self.coap.restore_observation(link, token, request, now);
-                let (purpose, formats) = (Purpose::Observed, Vec::new());
-                self.exchanges.insert(id, Exchange { device: key, purpose, what, format, formats, busy: 0 });
-                Standing::Kept(id)
-            }
-            None => Standing::Idle(None),
-        };
-        if let Some(wanted) = self.reporting(key).and_then(|reporting| reporting.wanted.get_mut(index)) {
-            wanted.standing = standing;
-            wanted.heard = now;
-        }
-        self.set_watch(key);
-    }
-
-    /// Sets the timer for what is due next, unless one fires earlier anyway.
-    fn set_watch(&mut self, key: DeviceKey) {
-        let Some(reporting) = self.reporting(key) else { return };
-        let due = reporting.wanted.iter().filter_map(|wanted| reporting.due(wanted)).min();
-        let Some(due) = due else { return };
-        match reporting.watch {
-            Some((set, _)) if set <= due => return,
-            Some((_, timer)) => {
-                self.timers.cancel(timer);
-            }
-            None => {}
-        }
-        let timer = self.timers.set(due, Timer::Observations(key));
-        if let Some(reporting) = self.reporting(key) {
-            reporting.watch = Some((due, timer));
-        }
-    }
-
     /// The registration ended, and with it the observations.
     pub(in crate::server) fn end_observations(&mut self, key: DeviceKey, now: Instant) {
         let Some(device) = self.devices.get_mut(key) else { return };
@@ -526,60 +353,6 @@ impl Server {
             }
             _ => {}
         }
-    }
-
-    /// The observations as they are stored.
-    pub(in crate::server) fn observation_snapshots(&self, key: DeviceKey) -> Vec<ObservationSnapshot> {
-        let reporting = self.devices.get(key).and_then(|device| device.reporting.as_deref());
-        let wanted = reporting.map(|reporting| reporting.wanted.as_slice()).unwrap_or_default();
-        let snapshots = wanted.iter().map(|wanted| {
-            let (token, format) = match &wanted.standing {
-                Standing::Stored { token, format } => (Some(*token), *format),
-                Standing::Kept(id) => {
-                    let format = self.exchanges.get(id).and_then(|exchange| exchange.format);
-                    (self.coap.observation_token(*id), format)
-                }
-                Standing::Idle(_) | Standing::Asked(_) => (None, None),
-            };
-            let (paths, attributes, is_composite) = match &wanted.target {
-                Target::One(path, attributes) => ([*path].to_vec(), attributes.to_string(), false),
-                Target::Several(paths) => (paths.to_vec(), String::new(), true),
-            };
-            let pmax = reporting.and_then(|reporting| {
-                let own = reporting.periods.iter().filter(|(place, _)| place.contains(wanted.target.path()));
-                own.max_by_key(|(place, _)| place.depth()).map(|(_, seconds)| *seconds)
-            });
-            let token = token.map(|token| token.as_bytes().to_vec());
-            ObservationSnapshot { paths, is_composite, attributes, token, format, pmax }
-        });
-        snapshots.collect()
-    }
-
-    /// Wants again what a snapshot says; taken up when the device is there.
-    pub(in crate::server) fn want_stored(
-        &mut self,
-        key: DeviceKey,
-        observations: Vec<ObservationSnapshot>,
-        now: Instant,
-    ) {
-        let most = self.config.coap.max_observations;
-        let Some(device) = self.devices.get_mut(key).filter(|_| !observations.is_empty()) else { return };
-        let reporting: &mut Box<Reporting> = device.reporting.get_or_insert_default();
-        for stored in observations.into_iter().take(most) {
-            let target = match (&stored.paths[..], stored.is_composite) {
-                ([path], false) => Target::One(*path, stored.attributes.parse().unwrap_or_default()),
-                (paths, _) => Target::Several(paths.into()),
-            };
-            if let (Target::One(path, _), Some(seconds)) = (&target, stored.pmax) {
-                reporting.periods.push((*path, seconds));
-            }
-            let standing = match stored.token.as_deref().and_then(Token::new) {
-                Some(token) => Standing::Stored { token, format: stored.format },
-                None => Standing::Idle(None),
-            };
-            reporting.wanted.push(Wanted { target, standing, former: None, heard: now, refusals: 0 });
-        }
-        self.renew(key, false, now);
     }
 }
 
