@@ -159,9 +159,19 @@ fn bind_shared(
         sockets.push(batch(socket, address));
     }
     if let [first, _, ..] = &sockets[..] {
-        attach_steering(first.socket.as_fd(), &mut steering::program(shards, address.is_ipv6()))?;
+        steer(first, &mut steering::program(shards, address.is_ipv6()));
     }
     Ok(sockets)
+}
+
+/// Where the system has no such programs the server works all the same: a device that reaches another shard,
+/// since it has another address or the server has started anew, then needs a new handshake.
+fn steer(first: &BatchSocket, program: &mut [libc::sock_filter]) {
+    if let Err(error) = attach_steering(first.socket.as_fd(), program) {
+        let address = first.address;
+        tracing::warn!(%address, %error, "the system does not let us choose shards: devices that get another \
+                        address need new handshakes, and so do many after a restart");
+    }
 }
 
 fn open(address: SocketAddr, options: SocketOptions) -> io::Result<Socket> {
@@ -216,6 +226,18 @@ mod tests {
         let (one, two) = (waiting(&shards[0]), waiting(&shards[1]));
         assert_eq!(one + two, 64);
         assert!(one > 0 && two > 0, "one shard got everything: {one} and {two}");
+    }
+
+    #[test]
+    fn a_program_that_the_system_refuses_leaves_the_shards_without() {
+        let shards = bind(&[loopback(0)], TWO, SocketOptions::default()).expect("a port is free");
+        let mut jumps_outside = [libc::sock_filter { code: 5, jt: 0, jf: 0, k: 1_000 }];
+        assert!(attach_steering(shards[0][0].socket.as_fd(), &mut jumps_outside).is_err());
+        steer(&shards[0][0], &mut jumps_outside);
+        let client = UdpSocket::bind(loopback(0)).expect("a port is free");
+        client.send_to(b"x", shards[0][0].address()).expect("loopback takes it");
+        let came = shards.iter().filter(|shard| shard[0].socket.recv_from(&mut [0; 8]).is_ok()).count();
+        assert_eq!(came, 1);
     }
 
     #[test]

@@ -197,7 +197,7 @@ pub fn at(path: &str) -> Path {
 pub const KEY: &str = "0123456789abcdefFEDCBA9876543210";
 
 /// Knows the device and its key, and nobody else.
-struct OneDevice;
+pub struct OneDevice;
 
 impl Directory for OneDevice {
     fn admit(&self, identity: Option<&[u8]>, endpoint: Option<&str>) -> Admission {

@@ -2,7 +2,7 @@
 //! and a ping afterwards is answered.
 
 #[path = "../../../coap/tests/vectors/table.rs"]
-mod table;
+pub mod table;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;

@@ -13,6 +13,7 @@ mod rig;
 mod sending;
 mod sessions;
 mod several_servers;
+mod shards;
 mod sleeping;
 mod transfer_memory;
 mod upgrade_both_ways;

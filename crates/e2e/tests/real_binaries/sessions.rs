@@ -1,5 +1,7 @@
 //! Registrations and sessions that outlive the server.
 
+use std::collections::BTreeSet;
+
 use e2e::{Conditions, wait_until};
 
 use serde_json::Value;
@@ -102,6 +104,37 @@ fn assert_goes_on(rig: &Rig, module: &mut Module, hellos: usize) {
     module.event("registration-updated");
     assert_eq!(module.events("registered").len(), 1);
     assert_eq!(handshakes(rig), hellos, "no new handshake was needed");
+}
+
+/// Killed at any moment, before what it sent last is saved: whoever records the wire must not see a number twice
+/// under one key, and there is one key in each direction as long as there is no new handshake.
+#[test]
+fn d31_no_record_number_is_used_twice_however_often_the_server_is_killed() {
+    let mut rig = Rig::start(Conditions::PERFECT);
+    let mut module = rig.module(&[]);
+    module.event("registered");
+    let is_saved = || rig.device(ENDPOINT)["objects"].as_array().map(|objects| assert!(!objects.is_empty()));
+    wait_until(PATIENCE, is_saved).expect("the registration is stored");
+    let hellos = handshakes(&rig);
+    for life in 1..=5 {
+        for _ in 0..life {
+            let answer = rig.server.answer(&["device", "read", ENDPOINT, "/3/0/0"]);
+            assert_eq!(answer["state"], "done", "{answer}");
+        }
+        rig.server.kill();
+        rig.server.restart();
+    }
+    assert_eq!(rig.server.answer(&["device", "read", ENDPOINT, "/3/0/0"])["state"], "done");
+    assert_eq!(handshakes(&rig), hellos, "no new handshake was needed");
+    let sent = format!("dtls.record.epoch == 1 && udp.srcport == {}", rig.server.coaps().port());
+    let datagrams = read(rig.tshark().fields(&sent, &["dtls.record.epoch", "dtls.record.sequence_number"]));
+    let records = datagrams.iter().flat_map(|fields| fields[0].split(',').zip(fields[1].split(',')));
+    let protected = records.filter(|(epoch, _)| *epoch == "1");
+    let numbers: Vec<u64> = protected.map(|(_, number)| number.parse().expect("it is a number")).collect();
+    let different: BTreeSet<u64> = numbers.iter().copied().collect();
+    assert_eq!(different.len(), numbers.len(), "{numbers:?}");
+    let blocks: BTreeSet<u64> = numbers.iter().map(|number| number >> 32).collect();
+    assert_eq!(blocks.len(), 6, "each life has numbers of its own: {blocks:?}");
 }
 
 /// ClientHellos so far.

@@ -1,5 +1,6 @@
 //! A server, a module, and a relay between them.
 
+mod caller;
 mod files;
 mod module;
 mod server;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use e2e::{Conditions, Relay, Tshark, TsharkError, wait_until};
 use serde_json::Value;
 
+pub use caller::Caller;
 pub use files::{Files, NEW, OLD, PAYLOAD};
 pub use module::Module;
 pub use server::{Server, Setting};

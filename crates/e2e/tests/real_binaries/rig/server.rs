@@ -134,6 +134,12 @@ impl Server {
         (output.status.code(), problem)
     }
 
+    /// What a command line prints, whether it is refused or not.
+    pub fn output_of(&self, arguments: &[&str]) -> String {
+        let output = self.output(arguments);
+        String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
     /// Starts to follow an upgrade.
     pub fn watch(&self, id: &str) -> Watch {
         Watch::start(&mut self.command(&["upgrade", "watch", id]))
