@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use lwm2m::format::Record;
+use lwm2m::format::{Record, records_of};
 use lwm2m::path::Path;
 use lwm2m::value::Node;
 
-use crate::app::operations::{last_values, recorded_values};
+use crate::app::operations::recorded_values;
 use crate::clock::Moment;
 use crate::store::values::DeviceValue;
 
@@ -24,9 +24,8 @@ pub struct Values {
 impl Values {
     /// A device told this.
     pub fn told(&mut self, device_id: &str, path: Path, node: &Node, now: Moment) {
-        for value in last_values(path, node, now) {
-            self.tell(device_id, value);
-        }
+        // Without a record where it does not have the shape of the path, which no answer has.
+        self.recorded(device_id, &records_of(path, node).unwrap_or_default(), now);
     }
 
     /// A device told these, each with its own time; older ones do not replace newer ones.

@@ -13,7 +13,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use uuid::Uuid;
 
-pub use outcome::{OperationState, last_values, recorded_values};
+pub use outcome::{OperationState, recorded_values};
 pub use request::{BadRequest, OperationKind, Request, Takes, paths_text};
 
 use super::{App, Order};

@@ -1,13 +1,13 @@
 //! What became of an operation, as it is stored and shown.
 
-use lwm2m::format::Record;
+use lwm2m::format::{Record, records_of};
 use lwm2m::path::Path;
 use lwm2m::server::{OperationError, OperationOutput};
-use lwm2m::value::{Node, Value};
+use lwm2m::value::Value;
 use serde_json::{Value as Json, json};
 
 use super::request::Request;
-use super::values::{code, flat, to_json};
+use super::values::{code, to_json};
 use crate::clock::Moment;
 use crate::store::operations::Progress;
 use crate::store::values::DeviceValue;
@@ -137,7 +137,7 @@ fn answer(request: &Request, output: &OperationOutput) -> Json {
     match output {
         OperationOutput::Value(node) => {
             let path = request.paths.first().copied().unwrap_or(Path::Root);
-            json!({"values": values(path, node)})
+            json!({"values": recorded(&records_of(path, node).unwrap_or_default())})
         }
         OperationOutput::Links(links) => json!({"links": links}),
         OperationOutput::Records(records) => json!({"values": recorded(records)}),
@@ -148,27 +148,13 @@ fn answer(request: &Request, output: &OperationOutput) -> Json {
 
 fn recorded(records: &[Record]) -> Vec<Json> {
     let told = records.iter().filter_map(|record| Some((record.path, record.value.as_ref()?)));
+    let shown = |(path, value): (Path, &Value)| json!({"path": path.to_string(), "kind": code(value.kind()), "value": to_json(value)});
     told.map(shown).collect()
-}
-
-fn shown((path, value): (Path, &Value)) -> Json {
-    json!({"path": path.to_string(), "kind": code(value.kind()), "value": to_json(value)})
-}
-
-fn values(path: Path, node: &Node) -> Vec<Json> {
-    flat(path, node).into_iter().map(shown).collect()
 }
 
 /// Longest value that is kept as the last one of its path; longer ones are only in the answer of their
 /// operation.
 const LONGEST_KEPT: usize = 4_096;
-
-/// The values in a node, to be kept as the last ones.
-pub fn last_values(path: Path, node: &Node, at: Moment) -> impl Iterator<Item = DeviceValue> {
-    let values: Vec<DeviceValue> =
-        flat(path, node).into_iter().map(|(path, value)| kept(path, value, at)).collect();
-    values.into_iter().filter(is_short)
-}
 
 /// The values of records that a device sent at this time, to be kept as the last ones.
 pub fn recorded_values(records: &[Record], now: Moment) -> impl Iterator<Item = DeviceValue> {

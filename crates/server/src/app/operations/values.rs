@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use lwm2m::format::Record;
+use lwm2m::format::{self, Record};
 use lwm2m::model::ObjectModel;
 use lwm2m::path::{InstanceId, ObjectId, Path, ResourceId, ResourceInstanceId};
 use lwm2m::value::{Instance, Kind, Node, Resource, Value};
@@ -134,8 +134,7 @@ pub fn records(paths: &[Path], json: &Json, model: &ObjectModel) -> Result<Vec<R
             Path::Root | Path::Object(_) => return Err(BadValue::WrongDepth(path)),
             _ => {
                 let written = node(path, given, model)?;
-                let flat = flat(path, &written).into_iter();
-                records.extend(flat.map(|(path, value)| Record::new(path, value.clone())));
+                records.extend(format::records_of(path, &written).map_err(|_| BadValue::WrongDepth(path))?);
             }
         }
     }
@@ -228,42 +227,6 @@ fn seconds(text: &str) -> Option<i64> {
     text.parse().ok().or_else(|| text.parse::<Timestamp>().ok().map(Timestamp::as_second))
 }
 
-/// All values of a node with their paths, in order.
-pub fn flat(path: Path, node: &Node) -> Vec<(Path, &Value)> {
-    let mut values = Vec::new();
-    match node {
-        Node::Value(value) => values.push((path, value)),
-        Node::Resource(resource) => flat_resource(path, resource, &mut values),
-        Node::Instance(instance) => flat_instance(path, instance, &mut values),
-        Node::Object(instances) => {
-            for (number, instance) in instances {
-                if let Some(place) = path.child(number.0) {
-                    flat_instance(place, instance, &mut values);
-                }
-            }
-        }
-    }
-    values
-}
-
-fn flat_instance<'a>(path: Path, instance: &'a Instance, values: &mut Vec<(Path, &'a Value)>) {
-    for (number, resource) in instance {
-        if let Some(place) = path.child(number.0) {
-            flat_resource(place, resource, values);
-        }
-    }
-}
-
-fn flat_resource<'a>(path: Path, resource: &'a Resource, values: &mut Vec<(Path, &'a Value)>) {
-    match resource {
-        Resource::Single(value) => values.push((path, value)),
-        Resource::Multiple(several) => {
-            let places = several.iter().filter_map(|(number, value)| Some((path.child(number.0)?, value)));
-            values.extend(places);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,8 +269,11 @@ mod tests {
         let path = Path::instance(31000, 0);
         let given = json!({"1": "one", "2": {"0": 7, "3": 8}});
         let node = node(path, &given, &ObjectModel::CORE).unwrap();
-        let flat: Vec<_> =
-            flat(path, &node).into_iter().map(|(path, value)| (path.to_string(), to_json(value))).collect();
+        let records = format::records_of(path, &node).unwrap();
+        let flat: Vec<_> = records
+            .iter()
+            .map(|record| (record.path.to_string(), to_json(record.value.as_ref().unwrap())))
+            .collect();
         let expect = [("/31000/0/1", json!("one")), ("/31000/0/2/0", json!(7)), ("/31000/0/2/3", json!(8))];
         assert_eq!(flat, expect.map(|(path, json)| (path.to_owned(), json)));
     }
