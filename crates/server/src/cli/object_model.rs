@@ -126,7 +126,7 @@ fn reloaded(folder: &api::ObjectModelFolder) -> String {
     let Some(path) = &folder.folder else {
         return "no folder is configured; set lwm2m.object_models".to_owned();
     };
-    let mut lines = vec![format!("{} definitions in {path}", folder.objects)];
+    let mut lines = vec![format!("definitions in {path}: {}", folder.objects)];
     lines.extend(folder.faults.iter().map(|fault| format!("left out: {}: {}", fault.file, fault.reason)));
     lines.join("\n")
 }
