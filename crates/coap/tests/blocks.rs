@@ -368,6 +368,10 @@ fn s29_a_wrong_number_or_an_early_end_fails_the_push() {
 #[test]
 fn s30_what_a_device_sends_between_blocks_is_answered_and_nothing_else_is_sent() {
     let (mut side, body) = (OneSide::new(), body(1_000));
+    let observed = side.endpoint.observe(PEER, Request::get("/5/0/3"), side.now);
+    let observing = side.sent_one();
+    side.input(PEER, &Raw::piggybacked(&observing, Code::CONTENT).uint(OptionNumber::OBSERVE, 5).bytes());
+    side.events();
     let first = pushing(&mut side, &body, 256);
     side.endpoint.request(PEER, Request::get("/5/0/3"), side.now);
     assert!(side.sent().is_empty(), "only blocks go to the device");
@@ -376,6 +380,10 @@ fn s30_what_a_device_sends_between_blocks_is_answered_and_nothing_else_is_sent()
     let Event::Request { id, .. } = side.event() else { panic!("no request") };
     side.endpoint.respond(id, Response::new(Code::CHANGED), side.now);
     assert_eq!(side.sent_one().message().code(), Code::CHANGED);
+    let news = Raw::separate(&observing, Kind::Confirmable, Code::CONTENT, 78);
+    let sent = side.input(PEER, &news.uint(OptionNumber::OBSERVE, 6).payload(b"1").bytes());
+    assert_eq!(sent.iter().map(|sent| sent.bytes.clone()).collect::<Vec<_>>(), [[0x60, 0, 0, 78]]);
+    assert!(matches!(side.event(), Event::Notification { id, .. } if id == observed));
     let second = continued(&mut side, &first, 256);
     let (rest, _) = received(&mut side, second);
     assert_eq!(rest, body[256..]);

@@ -268,6 +268,24 @@ fn s31_the_rest_of_a_notification_is_fetched_without_observing() {
 }
 
 #[test]
+fn s31_a_value_that_changes_while_it_is_read_is_read_from_its_start_once() {
+    let mut side = OneSide::new();
+    let (_, asked) = observing(&mut side);
+    let block = |asked: &Sent, tag: &[u8], number, more, payload: &[u8]| {
+        let raw = Raw::piggybacked(asked, Code::CONTENT).option(OptionNumber::ETAG, tag);
+        raw.block(OptionNumber::BLOCK2, number, more, 16).payload(payload).bytes()
+    };
+    let sent = side.input(PEER, &first_block(&asked, 1, 8, b"8").bytes());
+    let fetch = sent.iter().find(|sent| sent.message().code() == Code::GET).unwrap();
+    let again = side.input(PEER, &block(fetch, b"9", 1, false, b"rest")).remove(0);
+    assert_eq!(again.block(OptionNumber::BLOCK2).map_or(0, |block| block.number), 0);
+    let last = side.input(PEER, &block(&again, b"9", 0, true, &[9; 16])).remove(0);
+    side.input(PEER, &block(&last, b"9", 1, false, b"rest"));
+    let Event::Notification { response, .. } = side.event() else { panic!("no notification") };
+    assert_eq!(&*response.payload, [&[9; 16][..], b"rest"].concat(), "nothing of the old value");
+}
+
+#[test]
 fn s31_a_newer_notification_replaces_one_that_is_still_being_read() {
     let mut side = OneSide::new();
     let (_, asked) = observing(&mut side);

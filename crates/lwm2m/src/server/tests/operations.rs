@@ -47,6 +47,20 @@ fn ets_201_203_resources_are_read_as_text_and_instances_as_tlv() {
 }
 
 #[test]
+fn s13_a_code_that_is_not_due_is_an_error_however_good_it_looks() {
+    let (mut rig, _) = rig();
+    for code in [Code::CREATED, Code::CHANGED, Code(0x5f), Code(0x61)] {
+        let id = rig.operate("a", Operation::Read(VERSION));
+        rig.reply("/3/0/3", Response { code, ..text("1.0.3") });
+        let error = rig.result(id).unwrap_err();
+        let (OperationError::Unreadable { path, .. } | OperationError::Refused { path, .. }) = error else {
+            panic!("{code}: {error}")
+        };
+        assert_eq!(path, VERSION, "{code}");
+    }
+}
+
+#[test]
 fn ets_237_whatever_format_arrives_is_read() {
     let (mut rig, _) = rig();
     let id = rig.operate("a", Operation::Read(STATE));
