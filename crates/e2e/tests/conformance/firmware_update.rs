@@ -125,7 +125,7 @@ fn fails(bytes: Vec<u8>, cause: Cause) {
     }
 }
 
-fn plan(bytes: Vec<u8>, delivery: Delivery) -> UpgradePlan {
+pub fn plan(bytes: Vec<u8>, delivery: Delivery) -> UpgradePlan {
     let package = Package {
         name: NEW.into(),
         bytes: bytes.into(),
@@ -148,7 +148,7 @@ pub fn upgrade(system: &mut System, plan: UpgradePlan) -> (Outcome, Vec<Stage>) 
     finish(system, id)
 }
 
-fn start(system: &mut System, plan: UpgradePlan) -> UpgradeId {
+pub fn start(system: &mut System, plan: UpgradePlan) -> UpgradeId {
     let id = UpgradeId(1);
     let started = system.command(|server, now| server.start_upgrade(id, ENDPOINT, plan, None, now));
     started.expect("nothing else runs");

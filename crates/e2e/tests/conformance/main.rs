@@ -9,5 +9,6 @@ mod firmware_update;
 mod registration;
 mod reporting;
 mod security;
+mod silent_server;
 mod system;
 mod vectors;

@@ -50,13 +50,7 @@ impl System {
     /// The same with other settings.
     pub fn with(settle: impl FnOnce(&mut Settings)) -> Self {
         let mut world = World::new(Network::new(Quality::PERFECT), 1);
-        let server = world.add(1, |random, _| {
-            let config = Config { public_uris: vec!["coaps://10.0.0.0:5684".into()], ..Config::default() };
-            let server = Server::new(config, Arc::new(OneDevice), random.seed());
-            let dtls = dtls::Config::default();
-            let sockets = vec![SocketKind::Secured];
-            Node::Other(Box::new(Stack::new(server, sockets, dtls, Arc::new(OneDevice), random.seed())))
-        });
+        let server = world.add(1, |random, _| new_server(random));
         let remote = world.address(server, Socket(0));
         let credential = Credential { identity: ENDPOINT.into(), key: KEY.into() };
         let access = Access::Secured { remote, credential };
@@ -80,6 +74,11 @@ impl System {
         let mut system = Self::new();
         system.wait_for_registration();
         system
+    }
+
+    /// A server that knows nothing of what was before takes the place of the server.
+    pub fn replace_server(&mut self) {
+        self.world.with(self.server, |node, _| *node = new_server(&mut Random::from_number(2)));
     }
 
     /// Lets time pass until the server tells what `wanted` finds; fails after two minutes.
@@ -186,6 +185,13 @@ impl System {
     pub fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
         self.told.iter().filter(|(_, event)| wanted(event)).count()
     }
+}
+
+fn new_server(random: &mut Random) -> Node {
+    let config = Config { public_uris: vec!["coaps://10.0.0.0:5684".into()], ..Config::default() };
+    let server = Server::new(config, Arc::new(OneDevice), random.seed());
+    let (sockets, dtls) = (vec![SocketKind::Secured], dtls::Config::default());
+    Node::Other(Box::new(Stack::new(server, sockets, dtls, Arc::new(OneDevice), random.seed())))
 }
 
 /// A path as an operator writes it.
