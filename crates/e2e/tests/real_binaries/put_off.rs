@@ -9,8 +9,14 @@ fn ets_781_a_module_puts_the_installation_off_and_installs_in_the_end() {
     let rig = Rig::start(Conditions::PERFECT);
     let mut module = rig.module(&["--put-off", "2"]);
     module.event("registered");
-    rig.server.answer(&["device", "write", ENDPOINT, "/5/0/13", "60"]);
-    rig.upgrade("new", "pull").assert_success(NEW);
+    let started = rig.server.answer(
+        &[
+            &["upgrade", "start", ENDPOINT, "new", "--delivery", "pull"][..],
+            &["--severity", "optional", "--defer", "1m"],
+        ]
+        .concat(),
+    );
+    rig.server.watch(started["id"].as_str().expect("it is text")).end().assert_success(NEW);
     let put_off = module.events("downloaded").iter().any(|event| event["result"] == 11);
     assert!(put_off, "{:?}", module.events("downloaded"));
     assert_eq!(rig.executes(), 1, "it was waited for, not asked again");

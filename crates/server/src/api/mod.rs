@@ -27,8 +27,8 @@ pub use operations::{Answer, DeviceValue, Operation, OperationKind, OperationSta
 pub use packages::{Image, Package};
 pub use problem::Problem;
 pub use upgrades::{
-    ComponentPackage, Delivery, EventKind, Outcome, Protocol, StartUpgrade, Transfer, Upgrade, UpgradeEvent,
-    UpgradeHistory,
+    ComponentPackage, Delivery, EventKind, Outcome, Protocol, Severity, StartUpgrade, Transfer, Upgrade,
+    UpgradeEvent, UpgradeHistory,
 };
 
 /// One page of a list.

@@ -34,6 +34,18 @@ pub enum Protocol {
     Https,
 }
 
+/// How urgent an update is.
+#[derive(Serialize, Deserialize, ToSchema, Clone, Copy, PartialEq, Eq, Debug)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// It cannot be put off.
+    Critical,
+    /// The usual one.
+    Mandatory,
+    /// The user may decide.
+    Optional,
+}
+
 /// The package for one component of a device.
 #[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +89,13 @@ pub struct StartUpgrade {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = 3600)]
     pub timeout_seconds: Option<u64>,
+    /// How urgent the update is, for a device that asks its user (version 1.1 of object 5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// For how long that user may put the installation off; 0 forbids it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = 86400)]
+    pub defer_seconds: Option<u64>,
 }
 
 fn yes() -> bool {

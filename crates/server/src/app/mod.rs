@@ -4,6 +4,7 @@
 //! of changes as [`Order`]s through a channel and reports back by calling [`App`]; it is never called.
 
 pub mod bootstrap;
+mod components;
 mod devices;
 mod directory;
 mod feed;
@@ -12,6 +13,7 @@ mod object_models;
 pub mod operations;
 mod packages;
 mod start;
+mod upgrade_errors;
 mod upgrades;
 
 use std::net::SocketAddr;
@@ -19,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, RwLock, broadcast, mpsc};
 
+pub use components::ComponentImage;
 pub use devices::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
 pub use directory::{Admitted, BootstrapAccess, DeviceKey, Directory, Security};
 pub use feed::{Feed, News, Transfer};
@@ -28,10 +31,8 @@ pub use object_models::{
 };
 pub use packages::{PackageText, Upload, UploadError};
 pub use start::{StartError, open_vault};
-pub use upgrades::{
-    AUTOMATIC, CancelError, ComponentImage, Past, ResumeError, StartUpgrade, StartUpgradeError, Started,
-    UpgradeChange,
-};
+pub use upgrade_errors::{CancelError, StartUpgradeError};
+pub use upgrades::{AUTOMATIC, Past, ResumeError, StartUpgrade, Started, UpgradeChange};
 
 use crate::clock::WallClock;
 use crate::config::Config;

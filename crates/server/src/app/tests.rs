@@ -198,6 +198,8 @@ pub(crate) fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
         observe: true,
         base_uri: None,
         timeout: None,
+        severity: None,
+        defer: None,
     }
 }
 

@@ -1,12 +1,13 @@
 //! Starting, following and canceling upgrades.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use firmware::upgrade::{Delivery, Protocol, Stage};
-use lwm2m::server::upgrade::{TransferMemory, UpgradeRecord};
+use lwm2m::server::upgrade::{Severity, TransferMemory, UpgradeRecord};
 
+use super::components::{ComponentError, ComponentImage, components};
+use super::upgrade_errors::{CancelError, StartUpgradeError};
 use super::{App, Order, Security};
 use crate::secrets::{NoRandomness, random};
 use crate::store::devices::{self, Device};
@@ -38,80 +39,10 @@ pub struct StartUpgrade {
     pub base_uri: Option<BaseUri>,
     /// How long the device may take to get the image, instead of the configured time.
     pub timeout: Option<Duration>,
-}
-
-/// Why an upgrade was not started.
-#[derive(Debug, thiserror::Error)]
-pub enum StartUpgradeError {
-    /// There is none.
-    #[error("there is no device with the endpoint name {0}")]
-    UnknownDevice(String),
-    /// There is none.
-    #[error("there is no package with the id {0}")]
-    UnknownPackage(String),
-    /// One at a time.
-    #[error("the upgrade {0} of this device has not ended")]
-    Upgrading(String),
-    /// The device would refuse it.
-    #[error("the package is for the model {package}, the device is a {device}")]
-    WrongModel {
-        /// What the package is for.
-        package: String,
-        /// What the device is.
-        device: String,
-    },
-    /// The file on the server's disk is not what was uploaded.
-    #[error("the package is damaged on the server's disk")]
-    PackageDamaged(#[source] ImageError),
-    /// Devices cannot be told where to fetch the image.
-    #[error("the server does not know under which address devices reach it")]
-    NoPullAddress,
-    /// Nobody listens there.
-    #[error("this server offers no downloads over {0}")]
-    ProtocolOff(Protocol),
-    /// They exclude each other.
-    #[error("a protocol is for delivery by PULL, and a base URI has one already")]
-    ProtocolNotPossible,
-    /// They have to be told apart, and bounded.
-    #[error(
-        "components need different instances, at most {MOST_COMPONENTS} of them, and that of the first package"
-    )]
-    BadComponents,
-    /// Not a time.
-    #[error("a timeout is from 1 second to 30 days")]
-    BadTimeout,
-    /// No key could be made.
-    #[error("no id could be made")]
-    Random(#[from] NoRandomness),
-    /// Could not be stored.
-    #[error("the upgrade could not be stored")]
-    Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for StartUpgradeError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
-}
-
-/// Why an upgrade was not canceled.
-#[derive(Debug, thiserror::Error)]
-pub enum CancelError {
-    /// There is none.
-    #[error("there is no upgrade {0}")]
-    Unknown(String),
-    /// Too late.
-    #[error("the upgrade has ended: {0}")]
-    Ended(String),
-    /// Could not be stored.
-    #[error("the wish could not be stored")]
-    Store(#[from] StoreError),
-}
-
-impl From<sqlx::Error> for CancelError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Store(error.into())
-    }
+    /// How urgent it is, for a device that asks its user.
+    pub severity: Option<Severity>,
+    /// For how long that user may put the installation off; zero forbids it.
+    pub defer: Option<Duration>,
 }
 
 /// Everything that the protocol side needs to carry an upgrade out.
@@ -125,16 +56,6 @@ pub struct Started {
     pub components: Vec<ComponentImage>,
     /// What its upgrades before left behind.
     pub past: Past,
-}
-
-/// What one component gets.
-#[derive(Clone, Debug)]
-pub struct ComponentImage {
-    /// The instance of object 33629.
-    pub instance: u16,
-    pub package: Package,
-    /// The checked image.
-    pub image: Arc<[u8]>,
 }
 
 /// What an upgrade has to know of those before it.
@@ -169,9 +90,6 @@ pub struct UpgradeChange {
 /// The stored word for a delivery that is chosen by what the device takes.
 pub const AUTOMATIC: &str = "auto";
 
-/// So many components one upgrade can have.
-pub const MOST_COMPONENTS: usize = 16;
-
 /// The longest time that a transfer may take; a device may sleep for days.
 const LONGEST: Duration = Duration::from_secs(30 * 86_400);
 
@@ -184,6 +102,9 @@ impl App {
         let timeout = wanted.timeout.or(self.inner.settings.upgrade_timeout);
         if timeout.is_some_and(|timeout| timeout < Duration::from_secs(1) || timeout > LONGEST) {
             return Err(StartUpgradeError::BadTimeout);
+        }
+        if wanted.defer.is_some_and(|defer| defer > LONGEST) {
+            return Err(StartUpgradeError::BadDeferral);
         }
         let rows = components(&wanted)?;
         let base_uri = self.base_uri(&wanted)?;
@@ -209,6 +130,8 @@ impl App {
             base_uri,
             timeout_seconds: timeout
                 .map_or(0, |timeout| i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX)),
+            severity: wanted.severity.map(|severity| severity.code().to_owned()),
+            defer_seconds: wanted.defer.map(|defer| i64::try_from(defer.as_secs()).unwrap_or(i64::MAX)),
             created_at: now,
             progress: Progress {
                 stage: Stage::Waiting.code().to_owned(),
@@ -287,23 +210,6 @@ impl App {
         let hash = ImageHash::from_text(&package.sha256).ok_or(ImageError::Damaged)?;
         let images = self.inner.images.clone();
         tokio::task::spawn_blocking(move || images.load(hash)).await.unwrap_or(Err(ImageError::Missing))
-    }
-
-    /// The packages and checked images of components.
-    async fn component_images(&self, rows: &[Component]) -> Result<Vec<ComponentImage>, ComponentError> {
-        let mut images = Vec::with_capacity(rows.len());
-        for Component { instance, package_id } in rows {
-            let package = {
-                let reader = &mut *self.inner.store.read().await.map_err(ComponentError::Store)?;
-                packages::by_id(reader, package_id)
-                    .await
-                    .map_err(|error| ComponentError::Store(error.into()))?
-            };
-            let package = package.ok_or_else(|| ComponentError::Unknown(package_id.clone()))?;
-            let image = self.image(&package).await.map_err(ComponentError::Image)?;
-            images.push(ComponentImage { instance: *instance, package, image });
-        }
-        Ok(images)
     }
 
     async fn insert_upgrade(
@@ -464,28 +370,6 @@ impl App {
         }
         Ok(())
     }
-}
-
-/// Why the images of components are not there.
-enum ComponentError {
-    Unknown(String),
-    Image(ImageError),
-    Store(StoreError),
-}
-
-/// The components that are wanted, the first one with the package of the upgrade.
-fn components(wanted: &StartUpgrade) -> Result<Vec<Component>, StartUpgradeError> {
-    let first = wanted.component.map(|instance| (instance, wanted.package.clone()));
-    let all: Vec<Component> = { first.into_iter() }
-        .chain(wanted.further.iter().cloned())
-        .map(|(instance, package_id)| Component { instance, package_id })
-        .collect();
-    let instances: BTreeSet<u16> = all.iter().map(|component| component.instance).collect();
-    let orphaned = wanted.component.is_none() && !all.is_empty();
-    if orphaned || instances.len() != all.len() || all.len() > MOST_COMPONENTS {
-        return Err(StartUpgradeError::BadComponents);
-    }
-    Ok(all)
 }
 
 /// What the upgrade before this one says: whether it may have left an image on the device, and how it went.

@@ -91,9 +91,25 @@ pub struct Start {
     /// How long the device may take to get the image, such as 90m, instead of the configured time.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
+    /// How urgent it is, for a device that asks its user.
+    #[arg(long, value_enum)]
+    severity: Option<Severity>,
+    /// For how long that user may put the installation off, such as 12h.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    defer: Option<Duration>,
     /// Follow it to its end.
     #[arg(long)]
     watch: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum, Debug)]
+enum Severity {
+    /// It cannot be put off.
+    Critical,
+    /// The usual one.
+    Mandatory,
+    /// The user may decide.
+    Optional,
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -163,6 +179,12 @@ impl Start {
             observe: !self.no_observe,
             base_uri: self.base_uri.clone(),
             timeout_seconds: self.timeout.map(|timeout| timeout.as_secs()),
+            severity: self.severity.map(|severity| match severity {
+                Severity::Critical => api::Severity::Critical,
+                Severity::Mandatory => api::Severity::Mandatory,
+                Severity::Optional => api::Severity::Optional,
+            }),
+            defer_seconds: self.defer.map(|defer| defer.as_secs()),
         };
         let upgrade: api::Upgrade = client.post("/api/v1/upgrades", &body)?;
         output.value(&upgrade, || format!("started {}", upgrade.id));

@@ -12,6 +12,7 @@
 mod admission;
 mod dispatcher;
 mod messages;
+mod plans;
 mod presence;
 mod queue;
 mod reporter;

@@ -2,17 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
-use lwm2m::path::InstanceId;
-use lwm2m::server::upgrade::{
-    Component, Facts, Package, Timing, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord, part_token,
-};
+use lwm2m::server::upgrade::{Facts, TransferMemory, UpgradeId, UpgradePlan, UpgradeRecord};
 
 use super::messages::{Command, Receiver, ShardCommand};
-use crate::app::{ComponentImage, Started, UpgradeChange};
+use super::plans::{Image, images, plan};
+use crate::app::{Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
 use crate::files::Offers;
@@ -23,8 +20,8 @@ use crate::store::upgrades::{End, Progress, UpgradeKey};
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Timeouts {
-    reach: Duration,
-    back: Duration,
+    pub(super) reach: Duration,
+    pub(super) back: Duration,
 }
 
 impl From<&config::Upgrade> for Timeouts {
@@ -63,14 +60,6 @@ struct Run {
     progress: Progress,
     /// The shard that carries it out; what others say about it is old.
     shard: u8,
-}
-
-/// An image under the path that ends with its token.
-#[derive(Clone, Debug)]
-struct Image {
-    token: String,
-    bytes: Arc<[u8]>,
-    sha256: String,
 }
 
 /// What to store in one piece.
@@ -385,20 +374,6 @@ fn publish(run: &Run, image: &Image) -> ShardCommand {
     ShardCommand::Publish { token, receiver: run.receiver.clone(), bytes }
 }
 
-/// The image of object 5, or those of the components.
-fn images(started: &Started, token: &str) -> Vec<Image> {
-    let of = |part: usize, bytes: &Arc<[u8]>, sha256: &str| Image {
-        token: part_token(token, part),
-        bytes: bytes.clone(),
-        sha256: sha256.to_owned(),
-    };
-    if started.components.is_empty() {
-        return vec![of(0, &started.image, &started.package.sha256)];
-    }
-    let parts = started.components.iter().enumerate();
-    parts.map(|(part, component)| of(part, &component.image, &component.package.sha256)).collect()
-}
-
 /// A CoAP code as people write it, or a number of the device.
 fn detail(cause: Option<Cause>, number: u8) -> String {
     match cause {
@@ -412,39 +387,6 @@ fn detail(cause: Option<Cause>, number: u8) -> String {
 /// The number of an upgrade in the protocol.
 pub fn upgrade_id(key: UpgradeKey) -> UpgradeId {
     UpgradeId(u64::try_from(key.0).unwrap_or_default())
-}
-
-fn plan(started: Started, timeouts: Timeouts) -> UpgradePlan {
-    // Anything else is the word for a choice by what the device takes.
-    let delivery = Delivery::from_code(&started.upgrade.delivery);
-    let package = package_of(started.package, started.image);
-    let component = |ComponentImage { instance, package: row, image }| {
-        // What the model of a component is, only the component knows.
-        let package = Package { model: None, ..package_of(row, image) };
-        Component { instance: InstanceId(instance), package }
-    };
-    let components: Vec<_> = started.components.into_iter().map(component).collect();
-    let timeout = u64::try_from(started.upgrade.timeout_seconds).ok().filter(|seconds| *seconds > 0);
-    UpgradePlan {
-        observe: started.upgrade.observe,
-        base_uri: started.upgrade.base_uri,
-        timeout: timeout.map(Duration::from_secs),
-        memory: started.past.memory,
-        leftovers_are_ours: started.past.leftovers_are_ours,
-        timing: Timing { reach: timeouts.reach, update: timeouts.back, ..Timing::DEFAULT },
-        ..UpgradePlan::of_components(components, delivery)
-            .unwrap_or_else(|| UpgradePlan::new(package, delivery))
-    }
-}
-
-fn package_of(row: crate::store::packages::Package, image: Arc<[u8]>) -> Package {
-    Package {
-        name: row.name,
-        bytes: image,
-        model: row.model,
-        version: Some(row.version),
-        source_version: row.source_version,
-    }
 }
 
 fn sentence(stage: Stage) -> &'static str {

@@ -15,6 +15,7 @@ const STEPS: &[(i64, &str)] = &[
     (6, include_str!("migrations/0006_bootstrap.sql")),
     (7, include_str!("migrations/0007_observations.sql")),
     (8, include_str!("migrations/0008_components.sql")),
+    (9, include_str!("migrations/0009_deferral.sql")),
 ];
 
 /// Why the schema is not up to date.

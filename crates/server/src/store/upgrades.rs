@@ -26,6 +26,9 @@ pub struct Upgrade {
     pub observe: bool,
     pub base_uri: Option<String>,
     pub timeout_seconds: i64,
+    /// `critical`, `mandatory` or `optional`.
+    pub severity: Option<String>,
+    pub defer_seconds: Option<i64>,
     pub created_at: Moment,
     pub progress: Progress,
     pub end: Option<End>,
@@ -73,7 +76,8 @@ pub fn parse_history_id(id: &str) -> Option<(&str, i64)> {
 
 const SELECT: &str = "SELECT upgrades.id, upgrades.device_id, devices.endpoint, upgrades.number, \
     upgrades.package_id, packages.name, packages.file_name, packages.version, packages.size_bytes, \
-    upgrades.delivery, upgrades.observe, upgrades.base_uri, upgrades.timeout_seconds, upgrades.created_at, \
+    upgrades.delivery, upgrades.observe, upgrades.base_uri, upgrades.timeout_seconds, upgrades.severity, \
+    upgrades.defer_seconds, upgrades.created_at, \
     upgrades.stage, upgrades.attempt, upgrades.record, upgrades.cancel_wanted, upgrades.version_before, \
     upgrades.version_after, upgrades.bytes_sent, upgrades.retransmissions, upgrades.last_event, \
     upgrades.started_at, upgrades.outcome, upgrades.cause, upgrades.reason, upgrades.advice, \
@@ -84,8 +88,9 @@ const SELECT: &str = "SELECT upgrades.id, upgrades.device_id, devices.endpoint, 
 pub async fn insert(connection: &mut AnyConnection, upgrade: &Upgrade) -> sqlx::Result<()> {
     sqlx::query(
         "INSERT INTO upgrades (id, device_id, number, package_id, delivery, observe, base_uri, \
-         timeout_seconds, stage, attempt, cancel_wanted, bytes_sent, retransmissions, last_event, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, $11, $12)",
+         timeout_seconds, stage, attempt, cancel_wanted, bytes_sent, retransmissions, last_event, created_at, \
+         severity, defer_seconds) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, 0, $11, $12, $13, $14)",
     )
     .bind(upgrade.key.0)
     .bind(&upgrade.device_id)
@@ -99,6 +104,8 @@ pub async fn insert(connection: &mut AnyConnection, upgrade: &Upgrade) -> sqlx::
     .bind(upgrade.progress.attempt)
     .bind(upgrade.progress.last_event)
     .bind(upgrade.created_at.0)
+    .bind(upgrade.severity.as_deref())
+    .bind(upgrade.defer_seconds)
     .execute(connection)
     .await?;
     Ok(())
@@ -236,6 +243,8 @@ fn upgrade(row: AnyRow) -> sqlx::Result<Upgrade> {
         observe: row.try_get::<i64, _>("observe")? != 0,
         base_uri: row.try_get("base_uri")?,
         timeout_seconds: row.try_get("timeout_seconds")?,
+        severity: row.try_get("severity")?,
+        defer_seconds: row.try_get("defer_seconds")?,
         created_at: Moment(row.try_get("created_at")?),
         progress: progress(&row)?,
         end: end(&row)?,

@@ -144,6 +144,24 @@ pub enum Severity {
     Optional = 2,
 }
 
+impl Severity {
+    const ALL: [Self; 3] = [Self::Critical, Self::Mandatory, Self::Optional];
+
+    /// The stable name for storage and interfaces.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Mandatory => "mandatory",
+            Self::Optional => "optional",
+        }
+    }
+
+    /// What has this name.
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|severity| severity.code() == code)
+    }
+}
+
 /// How long an upgrade waits for what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Timing {

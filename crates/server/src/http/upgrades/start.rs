@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use firmware::upgrade::{Delivery, Protocol};
+use lwm2m::server::upgrade::Severity;
 
 use crate::api;
 use crate::app::{StartUpgrade, StartUpgradeError};
@@ -54,6 +55,12 @@ pub async fn start(
         observe: body.observe,
         base_uri,
         timeout: body.timeout_seconds.map(Duration::from_secs),
+        severity: body.severity.map(|severity| match severity {
+            api::Severity::Critical => Severity::Critical,
+            api::Severity::Mandatory => Severity::Mandatory,
+            api::Severity::Optional => Severity::Optional,
+        }),
+        defer: body.defer_seconds.map(Duration::from_secs),
     };
     match context.app.start_upgrade(wanted).await {
         Ok(upgrade) => Ok((StatusCode::CREATED, Json(api::Upgrade::new(upgrade, None)))),
@@ -92,7 +99,7 @@ fn problem(error: &StartUpgradeError) -> Problem {
         ),
         StartUpgradeError::ProtocolNotPossible => Problem::bad_value(error),
         StartUpgradeError::BadComponents => Problem::bad_value(error),
-        StartUpgradeError::BadTimeout => Problem::bad_value(error),
+        StartUpgradeError::BadTimeout | StartUpgradeError::BadDeferral => Problem::bad_value(error),
         StartUpgradeError::Random(_) => {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "The server met an error", error)
         }
