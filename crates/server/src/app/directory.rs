@@ -73,9 +73,9 @@ impl Admitted {
         self.keys().find(|key| key.identity.as_bytes() == identity).map(|key| &key.psk)
     }
 
-    /// The identity that it proves, as far as is known.
+    /// The identity that it proves, as far as is known; before its first proof the one that it was given.
     pub fn identity(&self) -> Option<&str> {
-        self.active.as_ref().map(|key| &*key.identity)
+        self.keys().next().map(|key| &*key.identity)
     }
 
     /// Whether a session with this identity, or a link without one, can be its.

@@ -1,7 +1,6 @@
 //! Upgrades that run: what is known of each, and what of it must become durable.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::IpAddr;
 use std::time::Duration;
 
 use firmware::upgrade::{Cause, Delivery, Outcome, Stage};
@@ -202,11 +201,12 @@ impl Upgrades {
         told
     }
 
-    /// The device of an upgrade is at this address now. Gives the commands that serve it there.
-    pub fn is_at(&mut self, endpoint: &str, address: Option<IpAddr>) -> Vec<Told> {
+    /// The device of an upgrade is at another address now, or proves another identity since it was
+    /// bootstrapped. Gives the commands that serve it there.
+    pub fn is_at(&mut self, endpoint: &str, receiver: Receiver) -> Vec<Told> {
         let Some(key) = self.by_endpoint.get(endpoint).copied() else { return Vec::new() };
         match self.running.get_mut(&key) {
-            Some(run) if run.receiver.address != address => run.receiver.address = address,
+            Some(run) if run.receiver != receiver => run.receiver = receiver,
             _ => return Vec::new(),
         }
         self.elsewhere(key, publish)

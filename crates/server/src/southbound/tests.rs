@@ -98,11 +98,15 @@ impl Rig {
     }
 
     async fn register(&self, shard: u8) {
+        self.register_as("identity", shard).await;
+    }
+
+    async fn register_as(&self, identity: &str, shard: u8) {
         let registration = Registration {
             location: "x".to_owned(),
             link: Some(Link::Secured(SessionId(1))),
             remote: "192.0.2.7:40001".parse().ok(),
-            identity: Some(b"identity".to_vec()),
+            identity: Some(identity.as_bytes().to_vec()),
             lifetime: Duration::from_secs(60),
             version: Version::V1_0,
             binding: "U".to_owned(),
@@ -232,6 +236,23 @@ async fn a_device_that_turns_up_at_another_shard_takes_its_upgrade_along() {
     let stored = rig.until(|upgrade| upgrade.progress.stage == "downloaded").await;
     assert_eq!(stored.progress.attempt, 1);
     assert_eq!(rig.kinds(upgrade.key).await, ["created", "stage", "stage"]);
+}
+
+#[tokio::test]
+async fn f37_an_upgrade_goes_on_with_the_identity_that_a_bootstrap_gave() {
+    let mut rig = Rig::new().await;
+    let (upgrade, home, record) = rig.upgrade().await;
+    let offered = UpgradeRecord { offers: 1, ..at(&record, Stage::Downloading) };
+    rig.register(home).await;
+    rig.report(home, upgrade.key, UpgradeEvent::Stage { stage: Stage::Downloading, record: offered.clone() })
+        .await;
+    rig.register_as("another", home).await;
+    let ShardCommand::Publish { token, receiver, .. } = rig.told(1 - home).await else {
+        panic!("the other shard serves the image to the new identity")
+    };
+    assert_eq!((token, receiver.identity.as_deref()), (record.token, Some(b"another".as_slice())));
+    rig.report(home, upgrade.key, UpgradeEvent::Stage { stage: Stage::Downloaded, record: offered }).await;
+    assert_eq!(rig.until(|upgrade| upgrade.progress.stage == "downloaded").await.progress.attempt, 1);
 }
 
 #[tokio::test]

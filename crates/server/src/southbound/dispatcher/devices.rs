@@ -7,7 +7,7 @@ use lwm2m::path::Path;
 use lwm2m::server::{Endpoint, Refusal, Registration};
 use lwm2m::value::Node;
 
-use super::super::messages::{Fact, ShardCommand};
+use super::super::messages::{Fact, Receiver, ShardCommand};
 use super::super::strangers::Stranger;
 use super::Dispatcher;
 use crate::app::{App, KnownDevices};
@@ -28,7 +28,7 @@ impl Dispatcher {
             self.outboxes.send(before, ShardCommand::Release(endpoint.to_string()));
         }
         self.tell(told);
-        let told = self.upgrades.is_at(endpoint, self.presence.address(endpoint));
+        let told = self.upgrades.is_at(endpoint, self.receiver_at(endpoint, registration));
         self.tell(told);
         // A shard that had the device before begins its observations again by itself.
         if !stayed {
@@ -39,11 +39,16 @@ impl Dispatcher {
         tracing::info!(%endpoint, shard, "device registered");
     }
 
+    /// Who may fetch the image for a device with this registration.
+    fn receiver_at(&self, endpoint: &Endpoint, registration: &Registration) -> Receiver {
+        Receiver { identity: registration.identity.clone(), address: self.presence.address(endpoint) }
+    }
+
     pub(super) fn updated(&mut self, endpoint: &Endpoint, registration: Option<&Registration>) {
         let Some(device) = self.app.directory().by_endpoint(endpoint) else { return };
         self.presence.updated(&device.device_id, endpoint, registration, self.app.now());
-        if registration.is_some() {
-            let told = self.upgrades.is_at(endpoint, self.presence.address(endpoint));
+        if let Some(registration) = registration {
+            let told = self.upgrades.is_at(endpoint, self.receiver_at(endpoint, registration));
             self.tell(told);
         }
         self.listens(endpoint);
