@@ -29,9 +29,22 @@ fn sec_k01_no_key_is_found_in_data_folder_log_or_answers() {
     }
     let made = server.json(&["device", "add", "made", "--identity", "made"]);
     keys.push(unhex(made["generated_key"].as_str().unwrap()));
+    let bootstrapped = server.json(&["device", "add", "bootstrapped", "--bootstrap-identity", "b"]);
+    keys.push(unhex(bootstrapped["generated_bootstrap_key"].as_str().unwrap()));
+    // The key of another server, which devices are given.
+    let other = folder.path().join("other.key");
+    fs::write(&other, hex(&key(DEVICES))).unwrap();
+    keys.push(key(DEVICES));
+    let other = ["--identity", "there", "--key-file", other.to_str().unwrap()];
+    let set = ["bootstrap", "set", "--device", "bootstrapped", "--uri", "coaps://x"];
+    let set = server.run(&[&set[..], &other].concat());
+    assert!(set.status.success(), "{}", text(&set.stderr));
     // A key that is refused must not be kept or told either.
     let told = server.fails(1, &["device", "add", "again", "--identity", "again", "--key", &hex(&keys[0])]);
-    let mut haystacks = vec![("answer".to_owned(), told.into_bytes())];
+    let mut haystacks = vec![("answer".to_owned(), told.into_bytes()), ("answer".to_owned(), set.stdout)];
+    for arguments in [["device", "show", "bootstrapped"], ["bootstrap", "show", "--device=bootstrapped"]] {
+        haystacks.push(("answer".to_owned(), server.run(&arguments).stdout));
+    }
     for arguments in [["device", "list"], ["device", "show"]] {
         let arguments =
             if arguments[1] == "show" { vec!["device", "show", "made"] } else { arguments.to_vec() };

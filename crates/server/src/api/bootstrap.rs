@@ -125,7 +125,7 @@ impl From<row::DeviceBootstrap> for DeviceBootstrap {
                 _ => BootstrapState::Failed,
             },
             detail: Some(last.detail).filter(|detail| !detail.is_empty()),
-            warnings: last.warning.lines().map(str::to_owned).collect(),
+            warnings: bootstrap.warning.lines().map(str::to_owned).collect(),
             started_at: (last.started_at != 0).then(|| Moment(last.started_at).to_string()),
             finished_at: last.finished_at.map(|at| Moment(at).to_string()),
             steps: last.steps.lines().map(step).collect(),

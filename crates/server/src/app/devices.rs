@@ -64,6 +64,9 @@ pub enum AddDeviceError {
     /// Not an identity.
     #[error("a key identity has 1 to 128 bytes and no control characters")]
     BadIdentity,
+    /// There is none to be changed.
+    #[error("there is no device with the endpoint name {0}")]
+    Unknown(String),
     /// Not a model.
     #[error("a model has 1 to 255 bytes and no control characters")]
     BadModel,
@@ -182,7 +185,7 @@ impl App {
     }
 
     /// A key as it was asked for, and once more if it was made here.
-    fn own_key(
+    pub(super) fn own_key(
         &self,
         wanted: Option<(String, Key)>,
     ) -> Result<(Option<DeviceKey>, Option<Psk>), AddDeviceError> {
@@ -274,7 +277,7 @@ impl App {
         self.inner.directory.remove(endpoint);
         tracing::info!(endpoint, "device removed");
         // Fails if the bootstrap server is off.
-        let _ = self.inner.removed.send(endpoint.to_owned());
+        let _ = self.inner.left_bootstrap.send(endpoint.to_owned());
         self.order(Order::Removed { endpoint: endpoint.to_owned() }).await;
         Ok(())
     }
@@ -285,7 +288,7 @@ impl App {
     }
 }
 
-async fn check_unused(
+pub(super) async fn check_unused(
     connection: &mut sqlx::AnyConnection,
     credential: &Credential,
 ) -> Result<(), AddDeviceError> {
@@ -312,12 +315,22 @@ fn check(wanted: &AddDevice) -> Result<(), AddDeviceError> {
         (Security::None, Some(_)) => return Err(AddDeviceError::NeedlessIdentity),
         _ => {}
     }
-    let bootstrap = wanted.bootstrap.as_ref();
-    if bootstrap.and_then(|bootstrap| bootstrap.model.as_ref()).is_some_and(|model| !is_model(model)) {
+    if let Some(bootstrap) = &wanted.bootstrap {
+        check_bootstrap(bootstrap)?;
+    }
+    check_identity(wanted.key.as_ref())
+}
+
+/// Whether a device can be bootstrapped so.
+pub(super) fn check_bootstrap(wanted: &AddBootstrap) -> Result<(), AddDeviceError> {
+    if wanted.model.as_ref().is_some_and(|model| !is_model(model)) {
         return Err(AddDeviceError::BadModel);
     }
-    let keys = [wanted.key.as_ref(), bootstrap.and_then(|bootstrap| bootstrap.key.as_ref())];
-    if keys.into_iter().flatten().all(|(identity, _)| is_identity(identity)) {
+    check_identity(wanted.key.as_ref())
+}
+
+fn check_identity(key: Option<&(String, Key)>) -> Result<(), AddDeviceError> {
+    if key.is_none_or(|(identity, _)| is_identity(identity)) {
         Ok(())
     } else {
         Err(AddDeviceError::BadIdentity)

@@ -173,6 +173,11 @@ impl Directory {
         });
     }
 
+    /// Lets a device come to the bootstrap server in another way, or not at all. That is stored.
+    pub fn set_bootstrap(&self, endpoint: &str, access: Option<BootstrapAccess>) {
+        self.change(endpoint, |device| device.bootstrap = access.map(Box::new));
+    }
+
     fn change(&self, endpoint: &str, change: impl FnOnce(&mut Admitted)) {
         let mut maps = self.write();
         if let Some(known) = maps.remove(endpoint) {

@@ -155,8 +155,8 @@ struct Inner {
     operations: operations::EndedOperations,
     object_models: object_models::ObjectModels,
     orders: mpsc::Sender<Order>,
-    /// Endpoint names of devices that were removed.
-    removed: broadcast::Sender<String>,
+    /// Endpoint names of devices that may bootstrap no more.
+    left_bootstrap: broadcast::Sender<String>,
     settings: Settings,
     /// Held from the change of a device in the store to that of the directory: shared while adding, so that
     /// additions share commits, alone while removing, so that a device added again is not removed.
@@ -196,7 +196,7 @@ impl App {
             operations: operations::EndedOperations::default(),
             object_models: object_models::ObjectModels::new(config.lwm2m.object_models.clone()),
             orders,
-            removed: broadcast::Sender::new(ORDERS),
+            left_bootstrap: broadcast::Sender::new(ORDERS),
             settings,
             devices_change: RwLock::default(),
             packages_change: Mutex::default(),
@@ -216,9 +216,9 @@ impl App {
         &self.inner.feed
     }
 
-    /// Endpoint names of devices that are removed from now on.
-    pub fn removed_devices(&self) -> broadcast::Receiver<String> {
-        self.inner.removed.subscribe()
+    /// Endpoint names of devices that may bootstrap no more from now on.
+    pub fn left_bootstrap(&self) -> broadcast::Receiver<String> {
+        self.inner.left_bootstrap.subscribe()
     }
 
     /// The images of packages.

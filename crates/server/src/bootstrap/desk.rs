@@ -1,6 +1,6 @@
 //! The task between the bootstrap thread and the use cases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +40,8 @@ pub fn tell(told: &mpsc::Sender<Told>, event: Event) {
 
 /// Steps of one bootstrap that are kept; more than a plan has.
 const MOST_STEPS: usize = 256;
+/// Pages of devices that are written to between two tellings.
+const MOST_WARNINGS: usize = 64;
 /// How often the log tells of those who knocked.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -50,9 +52,13 @@ pub struct Desk {
     commands: mpsc::Sender<Command>,
     /// Bounded by the bootstraps that may be under way.
     runs: HashMap<RunId, Run>,
-    /// What waits for the store or the thread, at most one for each bootstrap and one for its end.
+    /// What waits for the store or the thread, at most one for each bootstrap, one for its
+    /// end, and the warnings of a tick.
     asked: JoinSet<Option<Refused>>,
     knocks: Knocks,
+    /// Devices whose identity was used with another key since the last tick, and by whom; bounded by
+    /// [`MOST_WARNINGS`].
+    warnings: BTreeMap<String, SocketAddr>,
 }
 
 #[derive(Debug)]
@@ -70,12 +76,19 @@ struct Refused(RunId, PrepareError);
 
 impl Desk {
     pub fn new(app: App, commands: mpsc::Sender<Command>) -> Self {
-        Self { app, commands, runs: HashMap::new(), asked: JoinSet::new(), knocks: Knocks::default() }
+        Self {
+            app,
+            commands,
+            runs: HashMap::new(),
+            asked: JoinSet::new(),
+            knocks: Knocks::default(),
+            warnings: BTreeMap::new(),
+        }
     }
 
     /// Works until the thread has ended, then stores what is left.
     pub async fn run(mut self, mut heard: mpsc::Receiver<Told>) {
-        let mut removed = self.app.removed_devices();
+        let mut removed = self.app.left_bootstrap();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -86,7 +99,7 @@ impl Desk {
                 },
                 Some(done) = self.asked.join_next() => self.done(done.ok().flatten()),
                 gone = removed.recv() => match gone {
-                    // Whoever was removed is not admitted; at worst a bootstrap runs to its end.
+                    // Whoever may come no more is not admitted; at worst a bootstrap runs to its end.
                     Ok(endpoint) => drop(self.commands.try_send(Command::Release(endpoint))),
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => break,
@@ -119,6 +132,10 @@ impl Desk {
             }
             Told::Rejected { endpoint: Some(endpoint), remote, .. } => {
                 self.knocks.wrong_key(&endpoint, remote);
+                // One line for what comes between two tellings.
+                if self.warnings.len() < MOST_WARNINGS {
+                    self.warnings.insert(endpoint, remote);
+                }
             }
             Told::Rejected { identity, remote, .. } => self.knocks.unknown_identity(&identity, remote),
         }
@@ -185,6 +202,15 @@ impl Desk {
     fn tell_of_knocks(&mut self) {
         if let Some((knocks, last)) = self.knocks.take() {
             tracing::info!(knocks, "{last}");
+        }
+        for (endpoint, remote) in std::mem::take(&mut self.warnings) {
+            let app = self.app.clone();
+            let warning = format!("somebody at {remote} used its bootstrap identity with another key");
+            self.asked.spawn(async move {
+                // The log has told it too.
+                let _ = app.warn_bootstrap(&endpoint, warning).await;
+                None
+            });
         }
     }
 }

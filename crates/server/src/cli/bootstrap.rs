@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 
 use super::client::{Client, escaped, query};
-use super::device::given_key;
+use super::device::{added_text, given_key};
 use super::failure::Failure;
 use super::operation::follow;
 use super::output::{Output, moment, table};
@@ -35,6 +35,13 @@ pub enum Bootstrap {
     },
     /// Set the account of one management server.
     Set(Set),
+    /// Let a device that was added already come to the bootstrap server, or give it another key for that.
+    Allow(Allow),
+    /// Let a device come to the bootstrap server no more. It keeps what it was given.
+    Forbid {
+        /// The endpoint name.
+        endpoint: String,
+    },
     /// Remove accounts. Devices keep what they have until they bootstrap again.
     Remove {
         #[command(flatten)]
@@ -115,6 +122,14 @@ impl Bootstrap {
                 Ok(())
             }
             Self::Set(set) => set.run(client, output),
+            Self::Allow(allow) => allow.run(client, output),
+            Self::Forbid { endpoint } => {
+                client.delete(&of_device(endpoint))?;
+                output.value(&serde_json::json!({"forbidden": endpoint}), || {
+                    format!("{endpoint} may not bootstrap")
+                });
+                Ok(())
+            }
             Self::Remove { target, short_id } => {
                 let number = short_id.map(|number| number.to_string());
                 let parameters = [
@@ -154,6 +169,39 @@ impl Set {
         output.value(&server, || {
             format!("set; devices are given it at their next bootstrap\n{}", rows(&[&server]))
         });
+        Ok(())
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("way").required(true).args(["identity", "no_security"]))]
+pub struct Allow {
+    /// The endpoint name.
+    endpoint: String,
+    /// The identity that the device names to the bootstrap server.
+    #[arg(long)]
+    identity: Option<String>,
+    /// Take the key from this file (- is standard input). Without a key, one is made and shown once.
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    key_file: Option<PathBuf>,
+    /// The device comes without encryption. Whoever listens reads the keys that it is given.
+    #[arg(long)]
+    no_security: bool,
+    /// What the device is, so that its first bootstrap gives it what others of its model are given.
+    #[arg(long)]
+    model: Option<String>,
+}
+
+impl Allow {
+    fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
+        let body = api::AddBootstrap {
+            security: if self.no_security { api::Security::None } else { api::Security::Psk },
+            identity: self.identity.clone(),
+            key: given_key(None, self.key_file.as_deref())?,
+            model: self.model.clone(),
+        };
+        let allowed: api::AddedDevice = client.put(&of_device(&self.endpoint), &body)?;
+        output.value(&allowed, || added_text("may bootstrap:", &allowed));
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ impl Add {
             bootstrap: self.bootstrap.wanted()?,
         };
         let added: api::AddedDevice = client.post("/api/v1/devices", &body)?;
-        output.value(&added, || added_text(&added));
+        output.value(&added, || added_text("added", &added));
         Ok(())
     }
 }
@@ -143,12 +143,12 @@ fn read_key(file: &Path) -> anyhow::Result<String> {
     Ok(text)
 }
 
-fn added_text(added: &api::AddedDevice) -> String {
+pub(super) fn added_text(what: &str, added: &api::AddedDevice) -> String {
     let device = &added.device;
     let bootstrap = device.bootstrap.as_ref();
     let identity = device.identity.clone().unwrap_or_default();
     let bootstrap_identity = bootstrap.and_then(|bootstrap| bootstrap.identity.clone()).unwrap_or_default();
-    let mut text = format!("added {}", device.endpoint);
+    let mut text = format!("{what} {}", device.endpoint);
     let mut told = false;
     for (what, identity, key) in [
         ("", identity, &added.generated_key),

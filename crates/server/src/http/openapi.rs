@@ -37,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(devices::show::show, devices::remove::remove))
         .routes(routes!(bootstrap::put::put, bootstrap::list::list, bootstrap::remove::remove))
         .routes(routes!(bootstrap::show::show, bootstrap::trigger::trigger))
+        .routes(routes!(bootstrap::allow::allow, bootstrap::forbid::forbid))
         .routes(routes!(operations::queue::queue, operations::list::list))
         .routes(routes!(operations::show::show, operations::cancel::cancel))
         .routes(routes!(operations::values::values))

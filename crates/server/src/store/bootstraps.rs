@@ -15,6 +15,8 @@ pub struct DeviceBootstrap {
     pub key_prefix: Option<String>,
     /// What it is, as an operator says.
     pub model: Option<String>,
+    /// What an operator should know of, one in a line.
+    pub warning: String,
     pub last: Option<Last>,
 }
 
@@ -25,7 +27,6 @@ pub struct Last {
     pub detail: String,
     /// One in a line.
     pub steps: String,
-    pub warning: String,
     pub started_at: i64,
     pub finished_at: Option<i64>,
 }
@@ -56,8 +57,27 @@ pub async fn allow(
     Ok(())
 }
 
+/// Lets a device come no more.
+pub async fn forbid(connection: &mut AnyConnection, device_id: &str) -> sqlx::Result<()> {
+    let text = "DELETE FROM device_bootstraps WHERE device_id = $1";
+    sqlx::query(text).bind(device_id).execute(connection).await?;
+    Ok(())
+}
+
+/// Replaces what an operator should know of, until the next bootstrap.
+pub async fn warn(connection: &mut AnyConnection, device_id: &str, warning: &str) -> sqlx::Result<()> {
+    let text = "UPDATE device_bootstraps SET warning = $2 WHERE device_id = $1";
+    sqlx::query(text).bind(device_id).bind(warning).execute(connection).await?;
+    Ok(())
+}
+
 /// Notes how the last bootstrap of a device is going; nothing if the device was removed.
-pub async fn note(connection: &mut AnyConnection, device_id: &str, last: &Last) -> sqlx::Result<()> {
+pub async fn note(
+    connection: &mut AnyConnection,
+    device_id: &str,
+    last: &Last,
+    warning: &str,
+) -> sqlx::Result<()> {
     sqlx::query(
         "UPDATE device_bootstraps SET result = $2, detail = $3, steps = $4, warning = $5, started_at = $6, \
          finished_at = $7 WHERE device_id = $1",
@@ -66,7 +86,7 @@ pub async fn note(connection: &mut AnyConnection, device_id: &str, last: &Last) 
     .bind(&last.result)
     .bind(&last.detail)
     .bind(&last.steps)
-    .bind(&last.warning)
+    .bind(warning)
     .bind(last.started_at)
     .bind(last.finished_at)
     .execute(connection)
@@ -89,12 +109,12 @@ pub async fn end_interrupted(connection: &mut AnyConnection, detail: &str, now: 
 /// The bootstrap of a device, from a row that has it beside other things.
 pub(super) fn of_device(row: &AnyRow) -> sqlx::Result<Option<DeviceBootstrap>> {
     let Some(security) = row.try_get("bootstrap_security")? else { return Ok(None) };
+    let warning = row.try_get::<Option<String>, _>("bootstrap_warning")?.unwrap_or_default();
     let last = match row.try_get::<Option<String>, _>("result")? {
         Some(result) => Some(Last {
             result,
             detail: row.try_get::<Option<String>, _>("detail")?.unwrap_or_default(),
             steps: row.try_get::<Option<String>, _>("steps")?.unwrap_or_default(),
-            warning: row.try_get::<Option<String>, _>("bootstrap_warning")?.unwrap_or_default(),
             started_at: row.try_get::<Option<i64>, _>("started_at")?.unwrap_or_default(),
             finished_at: row.try_get("finished_at")?,
         }),
@@ -105,6 +125,7 @@ pub(super) fn of_device(row: &AnyRow) -> sqlx::Result<Option<DeviceBootstrap>> {
         identity: row.try_get("bootstrap_identity")?,
         key_prefix: row.try_get("bootstrap_prefix")?,
         model: row.try_get("bootstrap_model")?,
+        warning,
         last,
     }))
 }

@@ -133,6 +133,13 @@ pub async fn next_version(connection: &mut AnyConnection, device_id: &str, kind:
     row.try_get(0)
 }
 
+/// Deletes the keys of a kind that a device has.
+pub async fn delete(connection: &mut AnyConnection, device_id: &str, kind: &str) -> sqlx::Result<()> {
+    let text = "DELETE FROM credentials WHERE device_id = $1 AND kind = $2";
+    sqlx::query(text).bind(device_id).bind(kind).execute(connection).await?;
+    Ok(())
+}
+
 /// The device has proved the key with this identity: the one before it is deleted. False if it was none that
 /// waited for that.
 pub async fn activate(connection: &mut AnyConnection, device_id: &str, identity: &str) -> sqlx::Result<bool> {

@@ -59,3 +59,40 @@ fn ets_5_each_bootstrap_gives_a_fresh_key_and_the_old_one_is_gone_once_it_is_pro
     let second: Vec<&str> = codes.iter().map(String::as_str).skip(4).collect();
     assert_eq!(second, ["1 ", "4 /0/1", "4 /1/0", "3 /0/1", "3 /1/0", "2 /bs"]);
 }
+
+#[test]
+fn ets_10_a_module_like_anjay_asks_for_a_pack_first_and_is_bootstrapped_all_the_same() {
+    let field = Field::start(Conditions::PERFECT);
+    let mut module = field.module(&["--profile", "anjay"]);
+    module.event("bootstrapped");
+    module.event("registered");
+    field.settled("done");
+    let port = field.server.bootstrap().0.port();
+    let tshark = field.tshark();
+    let asked = |filter: &str| read(tshark.fields(filter, &["coap.opt.uri_path_recon"])).concat();
+    assert_eq!(asked(&format!("udp.dstport == {port} && coap.code < 32")), ["/bspack", "/bs"]);
+    // 5.01, and the accounts in the format that the module named.
+    let refused = read(tshark.lines(&format!("udp.srcport == {port} && coap.code == 161")));
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let formats =
+        read(tshark.fields(&format!("udp.srcport == {port} && coap.code == 3"), &["coap.opt.ctype"]));
+    let in_cbor = formats.concat().iter().filter(|format| format.contains("senml+cbor")).count();
+    assert_eq!(in_cbor, 2, "{formats:?}");
+}
+
+#[test]
+fn a_module_that_had_a_key_goes_over_to_what_it_is_given() {
+    let field = Field::start_without_device(Conditions::PERFECT);
+    let key = field.files.write_secret("bootstrap.key", &"42".repeat(32));
+    field.server.answer(&["device", "add", ENDPOINT, "--identity", "by hand"]);
+    let allow = ["bootstrap", "allow", ENDPOINT, "--identity", super::field::IDENTITY];
+    let allowed = field.server.answer(&[&allow[..], &["--key-file", &key]].concat());
+    assert_eq!(allowed["device"]["bootstrap"]["state"], "never");
+    let mut module = field.module(&[]);
+    module.event("registered");
+    let device = field.settled("done");
+    assert_ne!(device["identity"], "by hand");
+    field.server.answer(&["bootstrap", "forbid", ENDPOINT]);
+    let (_, problem) = field.server.refusal(&["device", "bootstrap", ENDPOINT]);
+    assert_eq!(problem["type"], "urn:updraft:problem:not-bootstrapped");
+}

@@ -1,9 +1,9 @@
 //! Who is bootstrapped how, and who is not.
 
-use e2e::Conditions;
+use e2e::{Conditions, wait_until};
 
 use super::Field;
-use crate::rig::ENDPOINT;
+use crate::rig::{ENDPOINT, PATIENCE};
 
 /// The exit code of a module that has given up.
 const GIVEN_UP: Option<i32> = Some(5);
@@ -18,6 +18,9 @@ fn ets_401x_a_wrong_key_is_refused_and_shown() {
     assert_eq!(module.end(), GIVEN_UP);
     let line = field.server.wait_for_log("at the bootstrap server with another key");
     assert!(line.contains(ENDPOINT), "{line}");
+    let warned = || field.device()["bootstrap"]["warnings"][0].as_str().map(str::to_owned);
+    let warning = wait_until(PATIENCE, warned).expect("the operator is warned");
+    assert!(warning.contains("with another key"), "{warning}");
     assert_eq!(field.device()["bootstrap"]["state"], "never");
 }
 
@@ -71,5 +74,5 @@ fn who_has_no_account_here_is_told_what_to_do() {
     field.server.answer(&["device", "add", "one", "--identity", "one"]);
     let (code, problem) = field.server.refusal(&["device", "bootstrap", "one"]);
     assert_eq!((code, &problem["type"]), (Some(1), &"urn:updraft:problem:not-bootstrapped".into()));
-    assert!(problem["remedy"].as_str().is_some_and(|remedy| remedy.contains("--bootstrap-identity")));
+    assert!(problem["remedy"].as_str().is_some_and(|remedy| remedy.contains("bootstrap allow")));
 }

@@ -1,5 +1,6 @@
 //! Bootstrap: what devices are given, and how it went.
 
+mod access;
 mod keys;
 mod servers;
 #[cfg(test)]
@@ -123,7 +124,7 @@ impl App {
         let key = if needs_key { Some(self.staged_key(connection, &device).await?) } else { None };
         let last =
             Last { result: bootstraps::RUNNING.to_owned(), started_at: self.now().0, ..Last::default() };
-        bootstraps::note(connection, &device.id, &last).await?;
+        bootstraps::note(connection, &device.id, &last, "").await?;
         Ok((device, servers, key))
     }
 
@@ -204,13 +205,27 @@ impl App {
             result: result.to_owned(),
             detail: end.failure.unwrap_or_default(),
             steps: end.steps,
-            warning: end.warning,
             started_at: end.started_at.0,
             finished_at: Some(self.now().0),
         };
+        let (id, warning) = (device.device_id.clone(), end.warning);
+        let change = self.inner.store.write(move |connection| {
+            Box::pin(
+                async move { Ok::<_, StoreError>(bootstraps::note(connection, &id, &last, &warning).await?) },
+            )
+        });
+        change.await
+    }
+
+    /// Puts something that an operator should know of onto the page of a device.
+    ///
+    /// # Errors
+    /// It cannot be stored.
+    pub async fn warn_bootstrap(&self, endpoint: &str, warning: String) -> Result<(), StoreError> {
+        let Some(device) = self.inner.directory.by_endpoint(endpoint) else { return Ok(()) };
         let id = device.device_id.clone();
         let change = self.inner.store.write(move |connection| {
-            Box::pin(async move { Ok::<_, StoreError>(bootstraps::note(connection, &id, &last).await?) })
+            Box::pin(async move { Ok::<_, StoreError>(bootstraps::warn(connection, &id, &warning).await?) })
         });
         change.await
     }

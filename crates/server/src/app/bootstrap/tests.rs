@@ -4,7 +4,7 @@ use std::path::Path;
 use lwm2m::bootstrap::Security as Given;
 
 use super::super::tests::start;
-use super::super::{AddBootstrap, AddDevice, Key};
+use super::super::{AddBootstrap, AddDevice, AddDeviceError, Key};
 use super::*;
 use crate::secrets::Psk;
 use crate::store::Store;
@@ -249,6 +249,51 @@ async fn a_device_that_was_not_added_for_it_is_given_nothing() {
     }
     let error = app.trigger_bootstrap("one", Duration::from_secs(60)).await.unwrap_err();
     assert!(matches!(error, TriggerError::NotBootstrapped(_)));
+}
+
+#[tokio::test]
+async fn sec_k06_a_device_that_had_a_key_may_be_bootstrapped_and_goes_over_to_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, _orders, _store) = start(folder.path()).await;
+    let key = "ab".repeat(32);
+    app.add_device(super::super::tests::device("one", "identity", &key)).await.unwrap();
+    let wanted = |identity: &str, key| AddBootstrap { key: Some((identity.to_owned(), key)), model: None };
+    let same = wanted("first", Key::Given(Psk::from_text(&key).unwrap()));
+    assert!(matches!(app.allow_bootstrap("one", same).await, Err(AddDeviceError::KeyTaken(_))));
+    assert!(app.directory().by_bootstrap_identity(b"first").is_none(), "a refusal changes nothing");
+    let unknown = app.allow_bootstrap("two", wanted("first", Key::Generated)).await;
+    assert!(matches!(unknown, Err(AddDeviceError::Unknown(_))));
+
+    let allowed = app.allow_bootstrap("one", wanted("first", Key::Generated)).await.unwrap();
+    assert_eq!(app.directory().bootstrap_key(b"first"), allowed.generated_bootstrap);
+    let held = credential(&app.prepare_bootstrap("one").await.unwrap());
+    assert!(gets_in(&app, &held) && app.directory().by_identity(b"identity").is_some());
+    registers(&app, &held).await;
+    assert!(gets_in(&app, &held) && app.directory().by_identity(b"identity").is_none());
+
+    // Another key for the bootstrap server takes the place of the first one.
+    app.allow_bootstrap("one", wanted("second", Key::Generated)).await.unwrap();
+    assert!(app.directory().bootstrap_key(b"first").is_none());
+    assert!(app.directory().bootstrap_key(b"second").is_some());
+    assert!(app.forbid_bootstrap("one").await.unwrap());
+    assert!(app.directory().bootstrap_key(b"second").is_none() && gets_in(&app, &held));
+    assert!(!app.forbid_bootstrap("one").await.unwrap());
+    assert!(matches!(app.prepare_bootstrap("one").await, Err(PrepareError::Unknown)));
+}
+
+#[tokio::test]
+async fn a_server_that_nobody_could_find_is_not_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (app, _orders, _store) = start(folder.path()).await;
+    let plain = AddDevice { security: Security::None, ..device("one") };
+    app.add_device(plain).await.unwrap();
+    // The server of these tests listens for DTLS only.
+    let error = app.prepare_bootstrap("one").await.unwrap_err().to_string();
+    assert!(error.contains("lwm2m.public_host") && error.contains("lwm2m.coap_bind"), "{error}");
+    let there = PutServer { uri: Some("coap://10.0.0.1:5683".to_owned()), ..server(1) };
+    app.put_bootstrap_server(Target::Default, there).await.unwrap();
+    let plan = app.prepare_bootstrap("one").await.unwrap();
+    assert_eq!(plan.servers[0].security, Given::None);
 }
 
 #[tokio::test]

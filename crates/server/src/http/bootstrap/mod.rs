@@ -1,5 +1,7 @@
 //! `/api/v1/bootstrap`, and the bootstrap of one device.
 
+pub mod allow;
+pub mod forbid;
 pub mod list;
 pub mod put;
 pub mod remove;

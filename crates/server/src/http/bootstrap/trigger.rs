@@ -54,7 +54,7 @@ fn problem(error: &TriggerError) -> Problem {
             error,
         )
         .remedy(
-            "Add it with --bootstrap-identity. A device that bootstraps at another server is told so with \
+            "Let it with `updraft bootstrap allow ENDPOINT --identity …`. A device that bootstraps at another server is told so with \
              `updraft device execute ENDPOINT /1/0/9`.",
         ),
         TriggerError::Queue(error) => operations::queue::problem(error),

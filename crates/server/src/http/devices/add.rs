@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 
 use crate::api;
-use crate::app::{AddBootstrap, AddDevice, AddDeviceError, Key, Security};
+use crate::app::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, Key, Security};
 use crate::http::Context;
 use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
@@ -30,11 +30,18 @@ pub async fn add(
     JsonBody(body): JsonBody<api::AddDevice>,
 ) -> Result<(StatusCode, Json<api::AddedDevice>), Problem> {
     let wanted = wanted(body)?;
-    let added = context.app.add_device(wanted).await.map_err(|error| problem(&error))?;
+    let added_device = context.app.add_device(wanted).await.map_err(|error| problem(&error))?;
+    Ok((StatusCode::CREATED, Json(added(added_device))))
+}
+
+/// A device with the keys that were made for it, to be shown this once.
+pub(in crate::http) fn added(added: AddedDevice) -> api::AddedDevice {
     let shown = |psk: Option<Psk>| psk.map(|psk| psk.to_hex().to_string());
-    let (generated_key, generated_bootstrap_key) = (shown(added.generated), shown(added.generated_bootstrap));
-    let device = added.device.into();
-    Ok((StatusCode::CREATED, Json(api::AddedDevice { device, generated_key, generated_bootstrap_key })))
+    api::AddedDevice {
+        device: added.device.into(),
+        generated_key: shown(added.generated),
+        generated_bootstrap_key: shown(added.generated_bootstrap),
+    }
 }
 
 fn wanted(body: api::AddDevice) -> Result<AddDevice, Problem> {
@@ -47,7 +54,8 @@ fn wanted(body: api::AddDevice) -> Result<AddDevice, Problem> {
     Ok(AddDevice { endpoint: body.endpoint, name: body.name, security, key, bootstrap })
 }
 
-fn bootstrap(body: api::AddBootstrap) -> Result<AddBootstrap, Problem> {
+/// How a device is to be bootstrapped.
+pub(in crate::http) fn bootstrap(body: api::AddBootstrap) -> Result<AddBootstrap, Problem> {
     let key = match (body.security, key(body.identity, body.key)?) {
         (api::Security::Psk, None) => {
             return Err(Problem::bad_value("a bootstrap with security \"psk\" needs an identity").remedy(
@@ -76,7 +84,7 @@ fn key(identity: Option<String>, key: Option<String>) -> Result<Option<(String, 
     }
 }
 
-fn problem(error: &AddDeviceError) -> Problem {
+pub(in crate::http) fn problem(error: &AddDeviceError) -> Problem {
     let taken = |code, title| Problem::new(StatusCode::CONFLICT, code, title, error);
     match error {
         AddDeviceError::BadEndpoint
@@ -84,6 +92,9 @@ fn problem(error: &AddDeviceError) -> Problem {
         | AddDeviceError::BadIdentity
         | AddDeviceError::BadModel
         | AddDeviceError::NeedlessIdentity => Problem::bad_value(error),
+        AddDeviceError::Unknown(_) => {
+            Problem::not_found(error).remedy("`updraft device list` shows all devices.")
+        }
         AddDeviceError::NoIdentity => Problem::bad_value(error).remedy(
             "Give the identity that the device names in the handshake; often it is the endpoint name.",
         ),
