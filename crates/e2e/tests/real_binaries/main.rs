@@ -6,6 +6,7 @@ mod capture;
 mod components;
 mod credentials;
 mod foreign_device;
+mod open_device;
 mod operations;
 mod profiles;
 mod put_off;

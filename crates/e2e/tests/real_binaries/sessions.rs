@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::rig::{ENDPOINT, Module, PATIENCE, Rig, Server, read};
 
+/// The module repeats what the server did not answer for longer than a busy machine needs to start one.
+const PATIENT: [&str; 2] = ["--ack-timeout", "1"];
+
 #[test]
 fn d31_a_module_goes_on_without_a_handshake_when_the_server_was_killed() {
     goes_on(Server::kill);
@@ -23,7 +26,7 @@ fn d31_a_module_goes_on_without_a_handshake_when_the_server_was_stopped() {
 #[test]
 fn d31_a_module_goes_on_without_a_handshake_with_other_numbers_of_shards() {
     let mut rig = Rig::start_with(Conditions::PERFECT, &[("UPDRAFT_LWM2M__SHARDS", "1")]);
-    let mut module = rig.module(&[]);
+    let mut module = rig.module(&PATIENT);
     registered(&rig, &mut module);
     let hellos = handshakes(&rig);
     for shards in ["2", "5", "1", "64", "3"] {
@@ -32,12 +35,22 @@ fn d31_a_module_goes_on_without_a_handshake_with_other_numbers_of_shards() {
         rig.server.restart();
         assert_goes_on(&rig, &mut module, hellos);
     }
+    // The key stream was never used twice: every record of every life has a number of its own, and each life
+    // is 2^32 or more beyond the one before.
+    let filter = format!("{RECORDS} && udp.srcport == {}", rig.server.coaps().port());
+    let sent = read(rig.tshark().fields(&filter, &["dtls.record.sequence_number"]));
+    let sent = sent.iter().flatten().flat_map(|numbers| numbers.split(','));
+    let sent: Vec<u64> = sent.map(|number| number.parse().expect("it is a number")).collect();
+    let used: BTreeSet<_> = sent.iter().collect();
+    assert_eq!(used.len(), sent.len(), "{sent:?}");
+    let blocks: BTreeSet<_> = sent.iter().map(|number| number >> 32).collect();
+    assert_eq!(blocks, BTreeSet::from([0, 1, 2, 3, 4, 5]));
 }
 
 #[test]
 fn o09_what_is_observed_is_reported_after_a_restart_without_asking_again() {
     let mut rig = Rig::start(Conditions::PERFECT);
-    let mut module = rig.module(&["--lwm2m-1-1"]);
+    let mut module = rig.module(&["--lwm2m-1-1", "--ack-timeout", "1"]);
     registered(&rig, &mut module);
     let ask = |rig: &Rig, arguments: &[&str]| rig.server.answer(&[&["device"], arguments].concat());
     ask(&rig, &["write-attributes", ENDPOINT, "/3/0/13", "pmin=1", "pmax=1"]);
@@ -63,7 +76,7 @@ fn o09_what_is_observed_is_reported_after_a_restart_without_asking_again() {
     // A module that starts anew has forgotten all: it is asked again.
     let asked = observes(&rig);
     module.kill();
-    let mut module = rig.module(&["--lwm2m-1-1"]);
+    let mut module = rig.module(&["--lwm2m-1-1", "--ack-timeout", "1"]);
     module.event("registered");
     let is_asked = || (observes(&rig) >= asked + 2).then_some(());
     wait_until(PATIENCE, is_asked).expect("both are begun again");
@@ -75,7 +88,7 @@ fn o09_what_is_observed_is_reported_after_a_restart_without_asking_again() {
 
 fn goes_on(end: impl Fn(&mut Server)) {
     let mut rig = Rig::start(Conditions::PERFECT);
-    let mut module = rig.module(&[]);
+    let mut module = rig.module(&PATIENT);
     registered(&rig, &mut module);
     let hellos = handshakes(&rig);
     end(&mut rig.server);
@@ -136,6 +149,9 @@ fn d31_no_record_number_is_used_twice_however_often_the_server_is_killed() {
     let blocks: BTreeSet<u64> = numbers.iter().map(|number| number >> 32).collect();
     assert_eq!(blocks.len(), 6, "each life has numbers of its own: {blocks:?}");
 }
+
+/// Application data, with a connection id or without (RFC 9146 section 4).
+const RECORDS: &str = "(dtls.record.content_type == 23 || dtls.record.content_type == 25)";
 
 /// ClientHellos so far.
 fn handshakes(rig: &Rig) -> usize {

@@ -27,10 +27,55 @@ fn qm_01_operations_wait_for_a_module_in_power_saving_mode_and_are_done_when_it_
         let done = wait_until(PATIENCE, || (operation(&rig, id)["state"] == "done").then_some(()));
         assert!(done.is_some(), "{}", operation(&rig, id));
     }
-    let mut at: Vec<_> = queued.iter().map(|id| operation(&rig, id)["ended_at"].to_string()).collect();
-    let in_order = at.clone();
-    at.sort();
-    assert_eq!(in_order, at, "one after the other");
+    assert_in_order(&rig, &queued);
+}
+
+#[test]
+fn qm_02_what_waits_for_a_sleeping_module_survives_the_server_and_goes_one_by_one() {
+    let mut rig = Rig::start_with(Conditions::PERFECT, &AWAKE);
+    let mut module = rig.module(&["--sleep", "psm:3600", "--awake", "2", "--ack-timeout", "1"]);
+    module.event("registered");
+    rig.wait_for_device("queue_mode", &true.into());
+    let objects = || rig.device(ENDPOINT)["objects"].as_array().map(|objects| assert!(!objects.is_empty()));
+    wait_until(PATIENCE, objects).expect("the registration is stored");
+    module.event("asleep");
+    let queue = |arguments: &[&str]| {
+        let all = [&["device"], arguments, &["--queue"]].concat();
+        rig.server.answer(&all)["id"].as_str().expect("it is text").to_owned()
+    };
+    let expired = queue(&["execute", ENDPOINT, "/1/0/8", "--expires-in", "1"]);
+    let mut queued = vec![queue(&["write", ENDPOINT, "/3/0/15", "Asia/Tokyo"])];
+    queued.extend((0..20).map(|_| queue(&["read", ENDPOINT, "/3/0/15"])));
+    rig.server.kill();
+    rig.server.restart();
+    let mut module = module;
+    module.event("awake");
+    let last = queued.last().expect("there are some");
+    let is_done = || (operation(&rig, last)["state"] == "done").then_some(());
+    wait_until(PATIENCE, is_done).expect("the last one is done");
+    assert_in_order(&rig, &queued);
+    let read = operation(&rig, last);
+    assert_eq!(read["answer"]["values"][0]["value"], "Asia/Tokyo", "{read}");
+    let expired = operation(&rig, &expired);
+    assert_eq!((&expired["state"], &expired["problem"]["type"]), (&"expired".into(), &EXPIRED.into()));
+    assert!(
+        expired["problem"]["detail"].as_str().is_some_and(|detail| detail.contains("/1/0/8")),
+        "{expired}"
+    );
+    assert_eq!(module.events("registered").len(), 1, "it slept through the restart");
+}
+
+const EXPIRED: &str = "urn:updraft:problem:expired";
+
+/// All are done, and none before one that was queued before it.
+fn assert_in_order(rig: &Rig, queued: &[String]) {
+    let ended = |id: &String| {
+        let operation = operation(rig, id);
+        assert_eq!(operation["state"], "done", "{operation}");
+        operation["finished_at"].as_str().expect("it has ended").to_owned()
+    };
+    let at: Vec<String> = queued.iter().map(ended).collect();
+    assert!(at.is_sorted(), "one after the other: {at:?}");
 }
 
 #[test]

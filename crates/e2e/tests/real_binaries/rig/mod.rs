@@ -74,6 +74,12 @@ impl Rig {
         self.module_with(&self.files.flash(), imei, key_file, arguments)
     }
 
+    /// Switches a module on that calls another place than the relay.
+    pub fn module_at(&self, server: &str, imei: &str, arguments: &[&str]) -> Module {
+        let key_file = self.files.path("device.key");
+        Module::start(&self.files.flash(), imei, server, &key_file, arguments)
+    }
+
     /// Switches a module on that has a flash of its own.
     pub fn module_with(&self, flash: &str, imei: &str, key_file: &str, arguments: &[&str]) -> Module {
         let key_file = self.files.path(key_file);

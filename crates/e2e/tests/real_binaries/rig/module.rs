@@ -30,7 +30,8 @@ impl Module {
         let mut command = Command::new(binary(Program::Vmodule).expect("it was built"));
         command.args(["run", "--json", "--imei", imei, "--flash", flash]).args(whom);
         command.arg("--key-file").arg(key_file).env_remove("VMODULE_KEY");
-        command.args(["--boot-time", "0", "--lifetime", "10", "--ack-timeout", "0.05"]).args(arguments);
+        let usual = [["--boot-time", "0"], ["--lifetime", "10"], ["--ack-timeout", "0.05"]];
+        command.args(usual.iter().filter(|usual| !arguments.contains(&usual[0])).flatten()).args(arguments);
         Self { process: Process::start("vmodule", &mut command).expect("it starts"), seen: 0 }
     }
 

@@ -282,3 +282,23 @@ async fn an_upgrade_goes_on_at_the_shard_that_has_the_registration_of_its_device
     let places: Vec<usize> = (0..2).filter(|shard| starts(&rig.resumed[*shard])).collect();
     assert_eq!(places, [usize::from(elsewhere)]);
 }
+
+#[tokio::test]
+async fn what_was_learnt_of_the_formats_of_a_device_is_used_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut rig = Rig::open(folder.path()).await;
+    rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
+    rig.register_and_save(1, snapshot(false)).await;
+    let memory: lwm2m::server::FormatMemory = "read-many=112-11542".parse().unwrap();
+    let learnt = Event::FormatLearnt { endpoint: ENDPOINT.into(), memory };
+    rig.reports.send((1, Report::Event(learnt))).await.unwrap();
+    let Some(Command::Save(endpoints)) = rig.shards[1].recv().await else { panic!("it is asked for") };
+    assert_eq!(endpoints, [Endpoint::from(ENDPOINT)]);
+    let formats = RegistrationSnapshot { formats: memory, ..snapshot(false) };
+    let saved = Saved { endpoint: ENDPOINT.into(), snapshot: formats.clone(), session: None };
+    rig.reports.send((1, Report::Saved(vec![saved]))).await.unwrap();
+    rig.stop().await;
+
+    let rig = Rig::open(folder.path()).await;
+    assert_eq!(rig.restored()[0].1.snapshot, formats);
+}
