@@ -20,8 +20,9 @@ pub struct Presence {
     changes: BTreeMap<String, DeviceChange>,
     /// Devices whose registrations are newer than the stored ones.
     unsaved: BTreeSet<Endpoint>,
-    /// Devices that were heard and are as they were.
-    heard: BTreeSet<Endpoint>,
+    /// Devices that were heard and are as they were, some of which may have gone since: one entry for each in
+    /// a minute, and one more each time that it deregistered and came back.
+    heard: Vec<Endpoint>,
 }
 
 /// A device that is registered. A million of them must fit into memory: mind the size.
@@ -31,6 +32,8 @@ struct Present {
     shard: u8,
     /// Whether it listens, as far as is known.
     listens: bool,
+    /// Whether it is among those that were heard.
+    heard: bool,
     /// Where it is, if it comes without DTLS.
     address: Option<IpAddr>,
 }
@@ -38,7 +41,8 @@ struct Present {
 impl Presence {
     /// A registration was taken up after a restart, at this shard.
     pub fn restored(&mut self, endpoint: Endpoint, shard: u8, listens: bool, link: Option<Link>) {
-        self.devices.insert(endpoint, Present { shard, listens, address: open_address(link) });
+        let present = Present { shard, listens, heard: false, address: open_address(link) };
+        self.devices.insert(endpoint, present);
     }
 
     /// A device registered. Gives the shard that had it before, if that was another one.
@@ -53,7 +57,12 @@ impl Presence {
         let change = DeviceChange { registered_at: Some(now.0), ..described(registration, now) };
         self.change(device_id, change);
         self.unsaved.insert(endpoint.clone());
-        let present = Present { shard, listens: true, address: open_address(registration.link) };
+        let present = Present {
+            shard,
+            listens: true,
+            heard: self.devices.get(endpoint).is_some_and(|before| before.heard),
+            address: open_address(registration.link),
+        };
         let before = self.devices.insert(endpoint.clone(), present);
         before.map(|before| before.shard).filter(|before| *before != shard)
     }
@@ -75,7 +84,10 @@ impl Presence {
                 self.change(device_id, described(registration, now));
             }
             None => {
-                self.heard.insert(endpoint.clone());
+                // Once in a minute for each device, however often it is heard.
+                if !std::mem::replace(&mut present.heard, true) {
+                    self.heard.push(endpoint.clone());
+                }
                 if let Some(change) = self.changes.get_mut(device_id) {
                     change.last_seen_at = Some(now.0);
                 }
@@ -97,7 +109,6 @@ impl Presence {
         }
         self.devices.remove(endpoint);
         self.unsaved.remove(endpoint);
-        self.heard.remove(endpoint);
         if let Some(device_id) = device_id {
             self.change(device_id, DeviceChange { registered: Some(false), ..DeviceChange::default() });
         }
@@ -145,7 +156,6 @@ impl Presence {
     /// A device was removed. Gives the shard that has it.
     pub fn removed(&mut self, endpoint: &str) -> Option<u8> {
         self.unsaved.remove(endpoint);
-        self.heard.remove(endpoint);
         self.devices.remove(endpoint).map(|present| present.shard)
     }
 
@@ -166,7 +176,12 @@ impl Presence {
 
     /// Also those that were only heard are to be saved.
     pub fn save_heard(&mut self) {
-        self.unsaved.append(&mut self.heard);
+        for endpoint in self.heard.drain(..) {
+            if let Some(present) = self.devices.get_mut(&endpoint) {
+                present.heard = false;
+                self.unsaved.insert(endpoint);
+            }
+        }
     }
 
     /// The devices whose registrations are to be saved, with their shards.

@@ -33,6 +33,12 @@ impl Station {
         Self { stack, reports: VecDeque::new() }
     }
 
+    /// How many sessions are up.
+    #[cfg(test)]
+    pub fn sessions(&mut self) -> usize {
+        self.stack.endpoints_mut().map(|endpoint| endpoint.session_count()).sum()
+    }
+
     fn save(&mut self, endpoints: &[Endpoint], now: Instant) {
         let saved = endpoints.iter().filter_map(|endpoint| {
             let snapshot = self.stack.inner().snapshot(endpoint, now)?;

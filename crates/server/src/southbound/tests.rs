@@ -19,6 +19,7 @@ use crate::store::Store;
 use crate::store::upgrades::{Upgrade, UpgradeKey};
 
 mod registrations;
+mod restart;
 
 const ENDPOINT: &str = "urn:imei:1";
 const ID: &str = "d:urn:imei:1:1";

@@ -51,7 +51,8 @@ impl Dispatcher {
             let told = self.upgrades.is_at(endpoint, self.receiver_at(endpoint, registration));
             self.tell(told);
         }
-        self.listens(endpoint);
+        self.queues.listens(endpoint);
+        self.observe_wanted(endpoint);
     }
 
     /// A device listens: it is sent what waits for it.

@@ -10,7 +10,7 @@ use crate::app::SessionBytes;
 use crate::app::operations::{OperationKind, QueueOperation, Request, USUAL_EXPIRY};
 use crate::southbound::messages::Saved;
 
-fn snapshot(queue_mode: bool) -> RegistrationSnapshot {
+pub(super) fn snapshot(queue_mode: bool) -> RegistrationSnapshot {
     RegistrationSnapshot {
         endpoint: ENDPOINT.to_owned(),
         location: "AbCdEfGhIjKl".to_owned(),
