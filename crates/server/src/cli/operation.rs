@@ -23,7 +23,7 @@ pub enum Operate {
         #[command(flatten)]
         waiting: Waiting,
     },
-    /// Write a resource, one value of it, or the named resources of an instance.
+    /// Write a resource, one value of it, or the named resources of an instance
     ///
     /// The object model says how the value is read. Examples:
     ///   updraft device write ENDPOINT /1/0/1 300
@@ -82,7 +82,6 @@ pub enum Operate {
     /// for numbers. A name alone takes the attribute away.
     ///
     /// Example: updraft device write-attributes ENDPOINT /3/0/9 pmin=10 pmax=3600 st=5 gt
-    #[command(verbatim_doc_comment)]
     WriteAttributes {
         #[command(flatten)]
         place: Place,
