@@ -81,6 +81,35 @@ fn ets_10_a_module_like_anjay_asks_for_a_pack_first_and_is_bootstrapped_all_the_
 }
 
 #[test]
+fn d32_after_a_bootstrap_during_a_session_the_new_key_works_and_the_old_one_is_refused() {
+    let field = Field::start(Conditions::PERFECT);
+    let accounts = format!("{}.accounts", field.files.flash());
+    let mut module = field.module(&[]);
+    module.event("registered");
+    field.settled("done");
+    let old = std::fs::read(&accounts).expect("it was bootstrapped");
+    field.server.answer(&["device", "bootstrap", ENDPOINT]);
+    module.event("bootstrapped");
+    module.event("registered");
+    let identity = field.settled("done")["identity"].clone();
+    let answer = field.server.answer(&["device", "read", ENDPOINT, "/3/0/0"]);
+    assert_eq!(answer["state"], "done", "the session with the new key is the one that is used");
+    module.kill();
+
+    // Whoever has a copy of the old key, and nobody to ask for another.
+    field.relay.start_blackout();
+    let new = std::fs::read(&accounts).expect("as above");
+    std::fs::write(&accounts, old).expect("the disk has room");
+    let mut thief = field.module(&["--give-up-after", "1"]);
+    assert_eq!(thief.event("session-failed")["cause"], "identity or key is not accepted");
+    thief.kill();
+    std::fs::write(&accounts, new).expect("the disk has room");
+    let mut module = field.module(&[]);
+    module.event("registered");
+    assert_eq!(field.device()["identity"], identity);
+}
+
+#[test]
 fn a_module_that_had_a_key_goes_over_to_what_it_is_given() {
     let field = Field::start_without_device(Conditions::PERFECT);
     let key = field.files.write_secret("bootstrap.key", &"42".repeat(32));
