@@ -14,14 +14,18 @@ use crate::api::{self, BootstrapSource, BootstrapState};
 use crate::config::parse_duration;
 
 const HELP: &str = "\
-A device gets the accounts that were made for it (--device); without any those of its model (--model); without
-these the ones for everybody; and if there are none at all, one account at this server. It gets them when it
-bootstraps: by itself as long as it has no server that it can reach, or when it is told to.
+A device gets the accounts that were made for it (--device), or else those of its
+model (--model), or else the ones for everybody, or else one account at this server.
+It bootstraps when it is told to, and by itself while it can reach no server.
 
-  updraft device add ENDPOINT --bootstrap-identity ENDPOINT     (a device that knows nothing but this server)
-  updraft bootstrap set --model GM01Q --lifetime 1d             (what all devices of a model are given)
-  updraft device bootstrap ENDPOINT                             (a device that is registered does it anew)
-  updraft device show ENDPOINT                                  (how it went)";
+A device that knows nothing but this server:
+  updraft device add ENDPOINT --bootstrap-identity ENDPOINT
+What all devices of a model are given:
+  updraft bootstrap set --model GM01Q --lifetime 1d
+A device that is registered does it anew:
+  updraft device bootstrap ENDPOINT
+How it went:
+  updraft device show ENDPOINT";
 
 /// What devices are given by the bootstrap server.
 #[derive(Subcommand, Debug)]

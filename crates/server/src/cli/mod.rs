@@ -47,19 +47,23 @@ struct Command {
     action: Action,
 }
 
+/// Keeps these options from standing between those of a command.
+const EVERYWHERE: &str = "Options of every command";
+
 #[derive(Args, Debug)]
 struct Global {
     /// Where the server is.
     #[arg(
         long,
         global = true,
+        help_heading = EVERYWHERE,
         env = "UPDRAFT_URL",
         value_name = "URL",
         default_value = "http://127.0.0.1:8080"
     )]
     server: String,
     /// Write JSON instead of text, errors too.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
 }
 
