@@ -39,7 +39,7 @@ pub enum Event {
     Saved(Saved),
     /// The module restarts.
     Rebooting(RebootReason),
-    /// The power was cut; whether and when it comes back is in [`Settings::power_returns`].
+    /// The power was cut; whether and when it comes back is in [`Settings::power_returns`](super::Settings::power_returns).
     PowerLost,
     /// It was shut down and does nothing any more.
     Stopped,
@@ -48,11 +48,11 @@ pub enum Event {
 /// What an owner in another thread may ask for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Command {
-    /// [`Module::shut_down`]
+    /// [`Module::shut_down`](super::Module::shut_down)
     ShutDown,
-    /// [`Module::lose_power`]
+    /// [`Module::lose_power`](super::Module::lose_power)
     LosePower,
-    /// [`Client::address_found`]
+    /// [`Client::address_found`](client::Client::address_found)
     AddressFound(String, Option<IpAddr>),
     /// News of a download that the client asked for by [`client::Event::FetchWanted`].
     Fetched(FetchId, Fetched),
@@ -61,12 +61,12 @@ pub enum Command {
 /// What came of a download over HTTP.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Fetched {
-    /// [`Client::fetch_started`]
+    /// [`Client::fetch_started`](client::Client::fetch_started)
     Started(FetchStart),
-    /// [`Client::fetch_chunk`]
+    /// [`Client::fetch_chunk`](client::Client::fetch_chunk)
     Chunk(Vec<u8>),
-    /// [`Client::fetch_ended`]
+    /// [`Client::fetch_ended`](client::Client::fetch_ended)
     Ended,
-    /// [`Client::fetch_failed`]
+    /// [`Client::fetch_failed`](client::Client::fetch_failed)
     Failed(FetchFailure),
 }
