@@ -355,14 +355,14 @@ fn replace<T: PartialEq>(slot: &mut T, value: T) -> bool {
     changed
 }
 
-/// RFC 6690 section 4: what a stranger may know.
-/// Nothing is listed to whom anybody may be (SECURITY rule n03).
+/// RFC 6690 section 4. Without DTLS nothing is listed: a short request with a forged sender must not have a
+/// longer answer (SECURITY rule n03).
 fn directory_listing(peer: Link, request: &Request) -> Result<Response, Refused> {
-    if !peer.is_secured() {
-        return Err(Refused::new(Code::NOT_FOUND, ""));
-    }
     if request.options.accept().is_some_and(|format| format.0 != format::LINK_FORMAT) {
         return Ok(Response::new(Code::NOT_ACCEPTABLE));
+    }
+    if !peer.is_secured() {
+        return Err(Refused::new(Code::NOT_FOUND, ""));
     }
     let mut links = format::link::LinkWriter::new();
     links.link("/rd").attribute("rt", "\"core.rd\"");
