@@ -52,7 +52,10 @@ pub fn run() -> Result<(), Failure> {
     let proofs: Vec<Proof> = rows.iter().map(|row| proof(&row.id, &names)).collect();
     let report = report(&rows, &proofs);
     print!("{}", summary(&rows, &proofs));
-    fs::write(tools::workspace().join(REPORT), report)
+    let path = tools::workspace().join(REPORT);
+    path.parent()
+        .map_or(Ok(()), fs::create_dir_all)
+        .and_then(|()| fs::write(&path, report))
         .map_err(|error| Failure::new(format!("write {REPORT}"), error))?;
     println!("Written: {REPORT}");
     let open: Vec<&str> =
