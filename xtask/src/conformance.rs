@@ -21,10 +21,10 @@ const HEAD: &str = "\
 
 What the server, the bootstrap server and the client role prove, row by row: the cases of the OMA
 interoperability test specifications (`ets_…`, numbered as there), what those leave out (`reg_…` to
-`alt_…`), CoAP datagrams (`m…`, `b…`), CoAP in states (`s…`), observation (`o…`) and DTLS with connection
-ids (`d…`). P0 gates a release, P1 gates version 1.0, P2 comes later. Each row is proved by the tests whose
-name begins with its id. Written by `cargo xtask conformance`; change `crates/e2e/conformance.tsv`, not this
-file.
+`alt_…`), CoAP datagrams (`m…`, `b…`), CoAP in states (`s…`), observation (`o…`), DTLS with connection
+ids (`d…`) and what the network may do to the server (`n…`). P0 gates a release, P1 gates version 1.0, P2
+comes later. Each row is proved by the tests whose name begins with its id. Written by
+`cargo xtask conformance`; change `crates/e2e/conformance.tsv`, not this file.
 ";
 
 /// One row of the table.
