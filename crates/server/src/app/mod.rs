@@ -3,6 +3,7 @@
 //! Everything here works on the [`Store`] and on memory that is rebuilt from it. The protocol side learns
 //! of changes as [`Order`]s through a channel and reports back by calling [`App`]; it is never called.
 
+mod admission;
 pub mod bootstrap;
 mod components;
 mod devices;
@@ -21,6 +22,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, RwLock, broadcast, mpsc};
 
+pub use admission::Port;
 pub use components::ComponentImage;
 pub use devices::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
 pub use directory::{Admitted, BootstrapAccess, DeviceKey, Directory, Security};

@@ -15,7 +15,7 @@ use crate::app::{KnownDevices, KnownRegistration, SessionBytes};
 use crate::store::Life;
 
 /// Several pages of the store and many pieces of a shard.
-const DEVICES: u32 = 1_500;
+const DEVICES: u32 = 2_500;
 /// Devices that are added at once, so that they share commits.
 const AT_ONCE: usize = 512;
 
