@@ -79,7 +79,7 @@ fn d25_a_rebinding_in_mid_transfer_needs_no_handshake() {
 fn server_resumes_the_session_of_mbedtls() {
     for release in [Release::V2, Release::V3] {
         let mut station = Station::new(&Suite::ALL);
-        let mut client = Client::start(release, station.port(), CCM_8.0, &[]);
+        let mut client = Client::start(&release.build(), station.port(), CCM_8.0, &[]);
         let resumed = |station: &mut Station, client: &Client| {
             station.wait_for("session", &client.program, |event| match event {
                 Event::Up { resumed, .. } => Some(*resumed),
@@ -100,7 +100,7 @@ fn server_resumes_the_session_of_mbedtls() {
 /// Lets mbedTLS call us, exchanges bytes each way, and lets it close.
 fn serve(release: Release, (name, suite): (&str, Suite), options: &[&str]) {
     let mut station = Station::new(&Suite::ALL);
-    let mut client = Client::start(release, station.port(), name, options);
+    let mut client = Client::start(&release.build(), station.port(), name, options);
     let (session, agreed) = station.wait_for_session(&client.program);
     assert_eq!(agreed, suite);
     station.wait_for_output(&client.program, &format!("up {name}"));

@@ -15,6 +15,17 @@ pub enum Release {
     V3,
 }
 
+impl Release {
+    /// Builds the client against this release. The first time takes minutes, so no test that counts time may
+    /// have begun to.
+    pub fn build(self) -> PathBuf {
+        match self {
+            Self::V2 => build_2(),
+            Self::V3 => build_3(),
+        }
+    }
+}
+
 /// A running client, told what to do by lines.
 pub struct Client {
     pub program: Program,
@@ -22,15 +33,11 @@ pub struct Client {
 }
 
 impl Client {
-    /// Calls a server on this port of the loopback address.
-    pub fn start(release: Release, port: u16, suite: &str, options: &[&str]) -> Self {
-        let path = match release {
-            Release::V2 => build_2(),
-            Release::V3 => build_3(),
-        };
-        let (path, port) = (path.to_str().unwrap(), port.to_string());
+    /// Calls a server on this port of the loopback address. `path` is of [`Release::build`].
+    pub fn start(path: &Path, port: u16, suite: &str, options: &[&str]) -> Self {
+        let port = port.to_string();
         let key: String = KEY.bytes().map(|byte| format!("{byte:02x}")).collect();
-        let mut command = vec![path, &port, suite, IDENTITY, &key];
+        let mut command = vec![path.to_str().unwrap(), &port, suite, IDENTITY, &key];
         command.extend(options);
         let (program, input) = Program::start("libmbedtls-dev", "", &command);
         Self { program, input }

@@ -1,6 +1,7 @@
 //! A virtual module whose DTLS is mbedTLS, and a management server on a real socket.
 
 use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
@@ -26,14 +27,15 @@ pub const NEW: &str = "5.4.1.1-60000";
 const SUITE: &str = "TLS-PSK-WITH-AES-128-CCM-8";
 const PAYLOAD: usize = 200_000;
 /// For all of it, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Both sides, driven by one loop.
 pub struct Field {
     server: Stack<Server>,
     socket: UdpSocket,
     module: Module,
-    release: Release,
+    /// The client on mbedTLS, built.
+    program: PathBuf,
     /// The session of the module, if one is up or coming up.
     session: Option<Tunnel>,
     sessions: u64,
@@ -56,6 +58,7 @@ struct Tunnel {
 impl Field {
     /// A module that is about to register, and a server that wants to upgrade it by PULL.
     pub fn new(release: Release, dtls: dtls::Config) -> Self {
+        let program = release.build();
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         let address = socket.local_addr().unwrap();
@@ -68,7 +71,7 @@ impl Field {
             server: Stack::new(server, sockets, dtls, Arc::new(OneDevice), [4; 32]),
             socket,
             module: module(address),
-            release,
+            program,
             session: None,
             sessions: 0,
             started: clock(),
@@ -142,7 +145,7 @@ impl Field {
 
     fn open(&mut self, request: OpenRequest, remote: SocketAddr) {
         self.sessions += 1;
-        let client = Client::start(self.release, remote.port(), SUITE, &["cid"]);
+        let client = Client::start(&self.program, remote.port(), SUITE, &["cid"]);
         let link = Link::Secured(SessionId(self.sessions));
         self.session = Some(Tunnel { client, link, request, heard: 0 });
     }
