@@ -1,0 +1,3 @@
+//! What travels to the server: archives with firmware, who signed them, and what they say of themselves.
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
