@@ -69,7 +69,7 @@ pub async fn serve(
         storage: config.packages.storage_limit,
         reserve: config.packages.reserve,
     };
-    let images = Images::open(folder.path(), limits)?;
+    let images = Images::open(folder.path(), &config.packages.store, limits).await?;
     // Ports before the database: a server that cannot work leaves it as it is.
     let listener = http::listen(config.http.bind).await?;
     let southbound = Southbound::bind(&config.lwm2m)?;

@@ -13,6 +13,7 @@ mod known;
 mod object_models;
 pub mod operations;
 mod packages;
+mod payloads;
 mod start;
 mod upgrade_errors;
 mod upgrades;
@@ -150,6 +151,7 @@ pub struct App {
 struct Inner {
     store: Store,
     images: Images,
+    payloads: payloads::Payloads,
     vault: Vault,
     clock: WallClock,
     directory: Arc<Directory>,
@@ -191,6 +193,7 @@ impl App {
         let inner = Inner {
             store,
             images,
+            payloads: payloads::Payloads::default(),
             vault,
             clock,
             directory: Arc::default(),

@@ -108,13 +108,13 @@ impl App {
     ///
     /// # Errors
     /// The texts are wrong or there is no room.
-    pub fn begin_upload(
+    pub async fn begin_upload(
         &self,
         text: PackageText,
         announced: Option<ByteCount>,
     ) -> Result<Upload, UploadError> {
         check(&text)?;
-        let incoming = self.inner.images.receive(announced)?;
+        let incoming = self.inner.images.receive(announced).await?;
         Ok(Upload { incoming, text, head: Vec::new(), payload: ChecksumStream::new() })
     }
 
@@ -125,11 +125,7 @@ impl App {
     pub async fn finish_upload(&self, upload: Upload) -> Result<Package, UploadError> {
         let (package, incoming) = upload.describe(self)?;
         let _in_order = self.inner.packages_change.lock().await;
-        // The fsync takes as long as the disk does.
-        let hash = match tokio::task::spawn_blocking(move || incoming.keep()).await {
-            Ok(kept) => kept?,
-            Err(_) => return Err(StoreError::Closed.into()),
-        };
+        let hash = incoming.keep().await?;
         let package = Package { sha256: hash.to_string(), ..package };
         let row = package.clone();
         let insert = self.inner.store.write(move |connection| {
@@ -138,6 +134,9 @@ impl App {
         if let Err(error) = insert.await {
             self.remove_if_unreferenced(hash).await;
             return Err(error);
+        }
+        if let Err(error) = self.inner.images.settle(hash) {
+            tracing::warn!(%error, "a note of an upload is removed at the next start");
         }
         tracing::info!(
             package = package.id,
@@ -153,7 +152,7 @@ impl App {
     async fn remove_if_unreferenced(&self, hash: ImageHash) {
         let Ok(mut reader) = self.inner.store.read().await else { return };
         if let Ok(false) = packages::refers_to(&mut reader, &hash.to_string()).await
-            && let Err(error) = self.inner.images.remove(hash)
+            && let Err(error) = self.inner.images.remove(hash).await
         {
             tracing::warn!(%error, "an image without package could not be removed");
         }

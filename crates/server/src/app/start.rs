@@ -128,6 +128,6 @@ impl App {
         let hashes = packages::image_hashes(&mut *self.inner.store.read().await?).await?;
         let referenced: BTreeSet<ImageHash> =
             hashes.iter().filter_map(|text| ImageHash::from_text(text)).collect();
-        Ok(self.inner.images.remove_unreferenced(&referenced)?)
+        Ok(self.inner.images.remove_unreferenced(&referenced).await?)
     }
 }

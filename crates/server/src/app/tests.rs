@@ -23,7 +23,7 @@ pub(crate) async fn start(folder: &Path) -> (App, mpsc::Receiver<Order>, Store) 
         storage: config.packages.storage_limit,
         reserve: crate::ByteCount(0),
     };
-    let images = Images::open(folder, limits).unwrap();
+    let images = Images::open(folder, &config.packages.store, limits).await.unwrap();
     let bases = PullBases { coaps: Some("coaps://127.0.0.1:5684".to_owned()), ..PullBases::default() };
     let (app, orders) = App::start(store.clone(), images, vault, clock, &config, bases).await.unwrap();
     (app, orders, store)
@@ -55,7 +55,7 @@ pub(crate) async fn upload(
     text: PackageText,
     bytes: &[u8],
 ) -> Result<crate::store::packages::Package, UploadError> {
-    let mut upload = app.begin_upload(text, None)?;
+    let mut upload = app.begin_upload(text, None).await?;
     for piece in bytes.chunks(100) {
         upload.write(piece)?;
     }

@@ -208,8 +208,12 @@ impl App {
     /// The file is missing or damaged.
     pub async fn image(&self, package: &Package) -> Result<Arc<[u8]>, ImageError> {
         let hash = ImageHash::from_text(&package.sha256).ok_or(ImageError::Damaged)?;
-        let images = self.inner.images.clone();
-        tokio::task::spawn_blocking(move || images.load(hash)).await.unwrap_or(Err(ImageError::Missing))
+        let stamp = self.inner.images.stamp(hash).await?;
+        if let Some(image) = self.inner.payloads.find(hash, &stamp) {
+            return Ok(image);
+        }
+        let image = self.inner.images.read(hash).await?.into();
+        Ok(self.inner.payloads.keep(hash, stamp, image))
     }
 
     async fn insert_upgrade(

@@ -120,6 +120,29 @@ pub const KEYS: &[Key] = &[
          5 % of the disk is enough.",
     ),
     key(
+        "packages.store",
+        "folder",
+        "Where the files of packages are kept: \"folder\" is the one named images in data_dir;\n\
+         s3://bucket/prefix is a bucket of Amazon S3 or of another store that speaks its protocol.",
+    ),
+    key(
+        "packages.s3_endpoint",
+        "",
+        "Where that other store is, such as https://minio.example.org:9000; its buckets are addressed by path.",
+    ),
+    key("packages.s3_region", "", "The region of the bucket. Default: the variable AWS_REGION."),
+    key(
+        "packages.s3_access_key_id",
+        "",
+        "Who the server is for the bucket. Default: the usual variables (AWS_ACCESS_KEY_ID and so on), or\n\
+         what the machine is given by its cloud.",
+    ),
+    key(
+        "packages.s3_secret_access_key_file",
+        "",
+        "The file with the secret that belongs to packages.s3_access_key_id.",
+    ),
+    key(
         "secrets.key_file",
         "",
         "The file with the key that encrypts device keys. Without it they cannot be read: keep a copy in a\n\

@@ -100,6 +100,33 @@ pub struct Packages {
     /// `None` if there is no limit.
     pub storage_limit: Option<ByteCount>,
     pub reserve: ByteCount,
+    pub store: PackageStore,
+}
+
+/// Where the files of packages are kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum PackageStore {
+    /// In the data folder.
+    Folder,
+    /// In a bucket.
+    S3(Bucket),
+}
+
+/// A bucket that speaks the protocol of Amazon's S3. What is `None` comes from the usual variables.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// What the names of our objects start with, without a slash at either end; may be empty.
+    pub prefix: String,
+    /// Where it is, if not at Amazon's.
+    pub endpoint: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Who we are for it.
+    pub access_key_id: Option<String>,
+    /// The file with the secret of `access_key_id`.
+    pub secret_access_key_file: Option<PathBuf>,
 }
 
 /// The keys under `log`.

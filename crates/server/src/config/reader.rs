@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::layers::Layers;
-use super::{Bootstrap, Config, Fault, Files, Http, Log, LogFormat, Lwm2m, Packages, Upgrade, value};
+use super::{
+    Bootstrap, Bucket, Config, Fault, Files, Http, Log, LogFormat, Lwm2m, PackageStore, Packages, Upgrade,
+    value,
+};
 use crate::size::ByteCount;
 use crate::uri::Host;
 
@@ -128,8 +131,38 @@ impl Reader {
             self.read("packages.max_size", allowed, |text| above_zero(text).filter(|size| size.0 <= 1 << 30));
         let storage_limit = self.read("packages.storage_limit", value::SIZE, size);
         let reserve = self.read("packages.reserve", value::SIZE, size);
+        let store = self.package_store();
         let storage_limit = Some(storage_limit?).filter(|limit| limit.0 > 0);
-        Some(Packages { max_size: max_size?, storage_limit, reserve: reserve? })
+        Some(Packages { max_size: max_size?, storage_limit, reserve: reserve?, store: store? })
+    }
+
+    fn package_store(&mut self) -> Option<PackageStore> {
+        let text = |text: &str| Some((!text.is_empty()).then(|| text.to_owned()));
+        let store = self.read("packages.store", "\"folder\" or s3://bucket/prefix", bucket);
+        let endpoint =
+            self.read("packages.s3_endpoint", "an address that starts with http:// or https://", |given| {
+                let is_address =
+                    given.is_empty() || given.starts_with("http://") || given.starts_with("https://");
+                is_address.then(|| text(given)).flatten()
+            });
+        let region = self.read("packages.s3_region", "the name of a region", text);
+        let access_key_id = self.read("packages.s3_access_key_id", "an access key id", text);
+        let file = |given: &str| Some(path(given));
+        let secret = self.read("packages.s3_secret_access_key_file", "the path of a file", file);
+        let (endpoint, access_key_id, secret) = (endpoint?, access_key_id?, secret?);
+        if access_key_id.is_some() != secret.is_some() {
+            self.refuse("packages.s3_access_key_id", "set together with packages.s3_secret_access_key_file");
+        }
+        let Some((name, prefix)) = store? else { return Some(PackageStore::Folder) };
+        let region = region?;
+        Some(PackageStore::S3(Bucket {
+            name,
+            prefix,
+            endpoint,
+            region,
+            access_key_id,
+            secret_access_key_file: secret,
+        }))
     }
 
     fn log(&mut self) -> Option<Log> {
@@ -171,6 +204,19 @@ const MAX_SOCKETS: usize = 16;
 
 fn path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| Path::new(text).to_owned())
+}
+
+/// Bucket and prefix; `Some(None)` is the folder.
+fn bucket(text: &str) -> Option<Option<(String, String)>> {
+    if text == "folder" {
+        return Some(None);
+    }
+    let (name, prefix) = text.strip_prefix("s3://").map(|rest| rest.split_once('/').unwrap_or((rest, "")))?;
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+    let prefix = prefix.trim_matches('/');
+    let has_empty_part = !prefix.is_empty() && prefix.split('/').any(str::is_empty);
+    let is_good = (3..=63).contains(&name.len()) && name.chars().all(is_letter) && !has_empty_part;
+    is_good.then(|| Some((name.to_owned(), prefix.to_owned())))
 }
 
 /// Empty is unset.

@@ -141,3 +141,23 @@ fn what_is_in_force_can_be_read_back() {
     assert!(text.contains("shards = 3 # command line"), "{text}");
     assert_eq!(Config::read(&file(&text)).unwrap(), Config::read(&sources).unwrap());
 }
+
+#[test]
+fn packages_are_kept_in_a_folder_or_in_a_bucket() {
+    assert_eq!(defaults().packages.store, PackageStore::Folder);
+    let read = |pairs: &[(&str, &str)]| Config::read(&flags(pairs)).map(|config| config.packages.store);
+    let given = [
+        ("packages.store", "s3://fleet-images/updraft/"),
+        ("packages.s3_endpoint", "http://127.0.0.1:9000"),
+        ("packages.s3_access_key_id", "id"),
+        ("packages.s3_secret_access_key_file", "/etc/updraft/s3"),
+    ];
+    let PackageStore::S3(bucket) = read(&given).unwrap() else { panic!("it is a bucket") };
+    assert_eq!((&*bucket.name, &*bucket.prefix), ("fleet-images", "updraft"));
+    assert_eq!(bucket.endpoint.as_deref(), Some("http://127.0.0.1:9000"));
+    assert_eq!(bucket.region, None);
+    for store in ["", "s3://", "s3://ab", "s3://a_b_c", "s3://bucket/a//x", "/var/images", "gs://bucket"] {
+        assert!(read(&[("packages.store", store)]).is_err(), "{store}");
+    }
+    assert!(read(&given[..3]).is_err(), "an id without its secret");
+}

@@ -65,8 +65,20 @@ impl Problem {
             )
             .remedy("Raise packages.storage_limit."),
             ImageError::Reserve(_) | ImageError::DiskFull => Self::disk_full(error),
-            ImageError::Missing | ImageError::Damaged | ImageError::Io(_) => {
-                Self::internal("the image could not be stored", error)
+            ImageError::Missing | ImageError::Damaged | ImageError::Io(_) | ImageError::Stopping => {
+                Self::internal("the package could not be stored", error)
+            }
+            ImageError::Store(_) => {
+                tracing::error!(error = error as &dyn std::error::Error, "a package could not be stored");
+                Self::new(
+                    StatusCode::BAD_GATEWAY,
+                    "package-store",
+                    "The store of packages does not answer as it should",
+                    error,
+                )
+                .remedy(
+                    "See the log of the server, and packages.store and packages.s3_* in its configuration.",
+                )
             }
         }
     }

@@ -35,7 +35,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool};
 
 pub use folder::{DataFolder, FolderError};
-pub use images::{ImageError, ImageHash, Images, Incoming, Limits};
+pub use images::{ImageError, ImageHash, Images, Incoming, Limits, Stamp};
 pub use lives::{Life, LifeError};
 pub use migrate::MigrationError;
 use writer::Writer;

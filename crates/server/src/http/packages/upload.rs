@@ -59,7 +59,7 @@ pub async fn upload(
     body: Body,
 ) -> Result<(StatusCode, Json<api::Package>), Problem> {
     let mut pieces = body.into_data_stream();
-    let upload = match begin(&context, parameters, &headers) {
+    let upload = match begin(&context, parameters, &headers).await {
         Ok(upload) => upload,
         Err(problem) => {
             // Who asked before sending has sent nothing yet.
@@ -74,7 +74,7 @@ pub async fn upload(
     Ok((StatusCode::CREATED, Json(package.into())))
 }
 
-fn begin(
+async fn begin(
     context: &Context,
     parameters: Result<Queried<Parameters>, Problem>,
     headers: &HeaderMap,
@@ -93,7 +93,7 @@ fn begin(
         version: parameters.version,
         source_version: parameters.source_version,
     };
-    context.app.begin_upload(text, announced).map_err(|error| problem(&error))
+    context.app.begin_upload(text, announced).await.map_err(|error| problem(&error))
 }
 
 /// Also keeps forms of other web pages out, which cannot send this type.
