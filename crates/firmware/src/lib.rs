@@ -4,6 +4,7 @@
 //! - [`ImageHeader`] and [`Image`] are the image file; [`versions_in`] looks into files without a header.
 //! - [`Banks`] says where things lie; [`Installer`] streams an image into the bank that does not run;
 //!   [`BootLoader`] starts it on trial, confirms it or goes back.
+//! - [`HexImage`] is a checked Intel HEX file for one of the banks of a module whose banks differ.
 //! - [`upgrade`] holds the words for all this that servers and devices share.
 //!
 //! ```
@@ -59,6 +60,7 @@ mod flash;
 mod identity;
 mod image;
 mod installer;
+mod intel_hex;
 mod journal;
 mod record;
 pub mod upgrade;
@@ -76,6 +78,9 @@ pub use flash::{EmulatedFlash, Medium, Memory};
 pub use identity::{Device, MAX_TEXT, Model, TextError, Version};
 pub use image::{HeaderError, HeaderField, IMAGE_HEADER_SIZE, IMAGE_MAGIC, Image, ImageError, ImageHeader};
 pub use installer::{InstallError, Installer, Resumed, Verified};
+pub use intel_hex::{
+    HEX_BANK_SIZE, HexData, HexError, HexFault, HexImage, HexWriter, MemoryAddress, bank_of_hex, is_intel_hex,
+};
 pub use journal::{MAX_ORIGIN, Origin};
 pub use record::{BootRecord, BootState, ImageId, RevertCause};
 pub use version::{Versions, version_of, versions_in};
