@@ -9,6 +9,7 @@ mod object_models;
 mod operations;
 mod packages;
 mod problem;
+mod products;
 mod upgrades;
 
 use serde::{Deserialize, Serialize};
@@ -26,10 +27,17 @@ pub use object_models::{
 pub use operations::{Answer, DeviceValue, Operation, OperationKind, OperationState, QueueOperation};
 pub use packages::{Image, Package};
 pub use problem::Problem;
+pub use products::{
+    ApprovalRule, ImportedProduct, ImportedProducts, ModuleFamily, Product, ProductChange, ProductProfile,
+    ProductReports, ProductSettings, SignatureRule, VersionOrder,
+};
 pub use upgrades::{
     ComponentPackage, Delivery, EventKind, Outcome, Protocol, Severity, StartUpgrade, Transfer, Upgrade,
     UpgradeEvent, UpgradeHistory,
 };
+
+/// The header in which whoever asks says who they are; until there are accounts nobody proves it.
+pub const ACTOR_HEADER: &str = "updraft-actor";
 
 /// One page of a list.
 #[derive(Serialize, Deserialize, ToSchema, Debug)]

@@ -34,6 +34,29 @@ pub enum Protocol {
     Https,
 }
 
+impl From<Option<firmware::upgrade::Delivery>> for Delivery {
+    fn from(delivery: Option<firmware::upgrade::Delivery>) -> Self {
+        match delivery {
+            None => Self::Auto,
+            Some(firmware::upgrade::Delivery::Pull) => Self::Pull,
+            Some(firmware::upgrade::Delivery::Push) => Self::Push,
+        }
+    }
+}
+
+impl Protocol {
+    /// The one that devices can be told to use here, if it is one of these.
+    pub(super) fn of(protocol: firmware::upgrade::Protocol) -> Option<Self> {
+        match protocol {
+            firmware::upgrade::Protocol::Coap => Some(Self::Coap),
+            firmware::upgrade::Protocol::Coaps => Some(Self::Coaps),
+            firmware::upgrade::Protocol::Http => Some(Self::Http),
+            firmware::upgrade::Protocol::Https => Some(Self::Https),
+            _ => None,
+        }
+    }
+}
+
 /// How urgent an update is.
 #[derive(Serialize, Deserialize, ToSchema, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "lowercase")]

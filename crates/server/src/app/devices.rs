@@ -148,6 +148,7 @@ impl App {
             key_prefix: None,
             staged: None,
             bootstrap: None,
+            product_id: None,
         };
         let (active, generated) = self.own_key(wanted.key)?;
         let (first, generated_bootstrap) = match wanted.bootstrap {

@@ -3,6 +3,7 @@
 //! Everything here works on the [`Store`] and on memory that is rebuilt from it. The protocol side learns
 //! of changes as [`Order`]s through a channel and reports back by calling [`App`]; it is never called.
 
+mod actor;
 mod admission;
 pub mod bootstrap;
 mod components;
@@ -14,6 +15,7 @@ mod object_models;
 pub mod operations;
 mod packages;
 mod payloads;
+pub mod products;
 mod start;
 mod upgrade_errors;
 mod upgrades;
@@ -23,6 +25,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, RwLock, broadcast, mpsc};
 
+pub use actor::{Actor, BadActor};
 pub use admission::Port;
 pub use components::ComponentImage;
 pub use devices::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, Key, RemoveDeviceError};
@@ -158,6 +161,7 @@ struct Inner {
     feed: Feed,
     operations: operations::EndedOperations,
     object_models: object_models::ObjectModels,
+    products: products::Products,
     orders: mpsc::Sender<Order>,
     /// Endpoint names of devices that may bootstrap no more.
     left_bootstrap: broadcast::Sender<String>,
@@ -200,6 +204,7 @@ impl App {
             feed: Feed::default(),
             operations: operations::EndedOperations::default(),
             object_models: object_models::ObjectModels::new(config.lwm2m.object_models.clone()),
+            products: products::Products::default(),
             orders,
             left_bootstrap: broadcast::Sender::new(ORDERS),
             settings,

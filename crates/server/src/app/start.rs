@@ -61,6 +61,7 @@ const PAGE: i64 = 1_000;
 impl App {
     pub(super) async fn load(&self) -> Result<(), StartError> {
         self.check_key_file().await?;
+        self.load_products().await?;
         self.load_directory().await?;
         self.load_object_models().await?;
         self.remove_leftovers().await

@@ -6,17 +6,19 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use ureq::http::{Response, StatusCode};
-use ureq::{Agent, Body, SendBody};
+use ureq::http::{HeaderValue, Response, StatusCode};
+use ureq::typestate::{WithBody, WithoutBody};
+use ureq::{Agent, Body, RequestBuilder, SendBody};
 
 use super::failure::Failure;
-use crate::api::{Page, Problem};
+use crate::api::{ACTOR_HEADER, Page, Problem};
 
 /// A server.
 #[derive(Debug)]
 pub struct Client {
     agent: Agent,
     base: String,
+    actor: HeaderValue,
 }
 
 /// How long a server may take to accept a connection.
@@ -40,7 +42,8 @@ pub fn query(parameters: &[(&str, Option<&str>)]) -> String {
 }
 
 impl Client {
-    pub fn new(url: &str) -> Result<Self, Failure> {
+    /// A server that is asked in the name of `actor`.
+    pub fn new(url: &str, actor: &str) -> Result<Self, Failure> {
         if !url.starts_with("http://") {
             return Err(Failure::usage(anyhow::anyhow!(
                 "{url:?} is no address of a server: this version speaks http:// only, such as http://127.0.0.1:8080"
@@ -48,33 +51,48 @@ impl Client {
         }
         let config =
             Agent::config_builder().http_status_as_error(false).timeout_connect(Some(CONNECT)).build();
-        Ok(Self { agent: config.new_agent(), base: url.trim_end_matches('/').to_owned() })
+        let actor = HeaderValue::from_bytes(actor.as_bytes())
+            .map_err(|_| Failure::usage(anyhow::anyhow!("--as {actor:?} is no name")))?;
+        Ok(Self { agent: config.new_agent(), base: url.trim_end_matches('/').to_owned(), actor })
+    }
+
+    fn reading(&self, request: RequestBuilder<WithoutBody>) -> RequestBuilder<WithoutBody> {
+        request.header(ACTOR_HEADER, &self.actor)
+    }
+
+    fn sending(&self, request: RequestBuilder<WithBody>) -> RequestBuilder<WithBody> {
+        request.header(ACTOR_HEADER, &self.actor)
     }
 
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.read(self.agent.get(self.url(path)).call())
+        self.read(self.reading(self.agent.get(self.url(path))).call())
     }
 
     pub fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        self.read(self.agent.post(self.url(path)).send_json(body))
+        self.read(self.sending(self.agent.post(self.url(path))).send_json(body))
+    }
+
+    /// Changes a part of something.
+    pub fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.read(self.sending(self.agent.patch(self.url(path))).send_json(body))
     }
 
     pub fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
-        self.read(self.agent.put(self.url(path)).send_json(body))
+        self.read(self.sending(self.agent.put(self.url(path))).send_json(body))
     }
 
     /// A POST that needs no body.
     pub fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
-        self.read(self.agent.post(self.url(path)).send_empty())
+        self.read(self.sending(self.agent.post(self.url(path))).send_empty())
     }
 
     pub fn delete(&self, path: &str) -> Result<(), Failure> {
-        self.checked(self.agent.delete(self.url(path)).call()).map(|_| ())
+        self.checked(self.reading(self.agent.delete(self.url(path))).call()).map(|_| ())
     }
 
     /// Sends a small file of this type.
     pub fn send<T: DeserializeOwned>(&self, path: &str, kind: &str, bytes: &[u8]) -> Result<T, Failure> {
-        self.read(self.agent.post(self.url(path)).header("content-type", kind).send(bytes))
+        self.read(self.sending(self.agent.post(self.url(path))).header("content-type", kind).send(bytes))
     }
 
     /// Sends a file.
@@ -85,8 +103,7 @@ impl Client {
         file: impl Read + 'static,
     ) -> Result<T, Failure> {
         let request = self
-            .agent
-            .post(self.url(path))
+            .sending(self.agent.post(self.url(path)))
             .header("content-type", "application/octet-stream")
             .header("content-length", length.to_string())
             // The server may refuse before the file is sent.
@@ -94,9 +111,15 @@ impl Client {
         self.read(request.send(SendBody::from_owned_reader(file)))
     }
 
+    /// A text, as it is.
+    pub fn text(&self, path: &str) -> Result<String, Failure> {
+        let mut response = self.checked(self.reading(self.agent.get(self.url(path))).call())?;
+        response.body_mut().read_to_string().map_err(Failure::operation)
+    }
+
     /// Opens a stream of events after the one numbered `after`.
     pub fn stream(&self, path: &str, after: i64) -> Result<Box<dyn Read>, Failure> {
-        let request = self.agent.get(self.url(path)).header("last-event-id", after.to_string());
+        let request = self.reading(self.agent.get(self.url(path))).header("last-event-id", after.to_string());
         let response = self.checked(request.call())?;
         Ok(Box::new(response.into_body().into_reader()))
     }
@@ -169,8 +192,9 @@ mod tests {
 
     #[test]
     fn only_http_is_spoken() {
-        assert!(Client::new("https://127.0.0.1").is_err());
-        assert!(Client::new("127.0.0.1:8080").is_err());
-        assert!(Client::new("http://127.0.0.1:8080/").is_ok());
+        assert!(Client::new("https://127.0.0.1", "anna").is_err());
+        assert!(Client::new("127.0.0.1:8080", "anna").is_err());
+        assert!(Client::new("http://127.0.0.1:8080/", "anna").is_ok());
+        assert!(Client::new("http://127.0.0.1:8080/", "a\nb").is_err());
     }
 }

@@ -11,6 +11,7 @@ mod object_model;
 mod operation;
 mod output;
 mod package;
+mod product;
 mod psk;
 mod serve;
 mod upgrade;
@@ -62,9 +63,25 @@ struct Global {
         default_value = "http://127.0.0.1:8080"
     )]
     server: String,
+    /// In whose name it is done; otherwise the user's. It stands in the records, and nobody proves it yet.
+    #[arg(
+        long = "as",
+        global = true,
+        help_heading = EVERYWHERE,
+        env = "UPDRAFT_ACTOR",
+        value_name = "NAME"
+    )]
+    actor: Option<String>,
     /// Write JSON instead of text, errors too.
     #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
+}
+
+impl Global {
+    fn actor(&self) -> String {
+        let user = || std::env::var("USER").ok().filter(|user| !user.is_empty());
+        self.actor.clone().or_else(user).unwrap_or_else(|| "operator".to_owned())
+    }
 }
 
 #[derive(Subcommand, Debug)]
@@ -83,6 +100,9 @@ enum Action {
     /// What devices are given by the bootstrap server.
     #[command(subcommand)]
     Bootstrap(bootstrap::Bootstrap),
+    /// Import profiles of products and say what they decide.
+    #[command(subcommand)]
+    Product(product::Product),
     /// Upload and list firmware.
     #[command(subcommand)]
     Package(package::Package),
@@ -103,13 +123,14 @@ enum Action {
 pub fn run() -> ExitCode {
     let command = Command::parse();
     let output = Output::new(command.global.json);
-    let client = || Client::new(&command.global.server);
+    let client = || Client::new(&command.global.server, &command.global.actor());
     let result = match &command.action {
         Action::Serve(serve) => serve.run(),
         Action::Config(config) => config.run(&output),
         Action::Psk(psk) => psk.run(&output),
         Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
         Action::Bootstrap(bootstrap) => client().and_then(|client| bootstrap.run(&client, &output)),
+        Action::Product(product) => client().and_then(|client| product.run(&client, &output)),
         Action::Package(package) => client().and_then(|client| package.run(&client, &output)),
         Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
         Action::ObjectModel(models) => client().and_then(|client| models.run(&client, &output)),

@@ -30,6 +30,11 @@ impl Output {
         let _ = writeln!(io::stdout(), "{line}");
     }
 
+    /// Writes a text as it is, to its last byte.
+    pub fn exactly(&self, text: &str) {
+        let _ = io::stdout().write_all(text.as_bytes());
+    }
+
     /// Writes a value on one line.
     pub fn json(&self, value: &impl Serialize) {
         // Types of ours with text keys only, so this cannot fail.

@@ -1,6 +1,7 @@
 //! The REST API under `/api/v1`. One endpoint is one file: documentation, handler, and what its errors
 //! become.
 
+mod actor;
 mod body;
 mod bootstrap;
 mod devices;
@@ -13,6 +14,7 @@ mod origin;
 mod packages;
 mod page;
 mod problem;
+mod products;
 mod upgrades;
 
 use std::io;

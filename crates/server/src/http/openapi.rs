@@ -6,7 +6,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use super::{Context, bootstrap, devices, files, health, object_models, operations, packages, upgrades};
+use super::{
+    Context, bootstrap, devices, files, health, object_models, operations, packages, products, upgrades,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +24,7 @@ use super::{Context, bootstrap, devices, files, health, object_models, operation
         (name = "operations", description = "What devices are asked to do, and the values they tell."),
         (name = "object models", description = "Which objects and resources there are, and what can be done with \
          them."),
+        (name = "products", description = "Kinds of devices: their profiles, and what these decide."),
         (name = "packages", description = "Firmware images."),
         (name = "upgrades", description = "One package for one device, from the offer to the proof."),
         (name = "files", description = "Downloads over HTTP and HTTPS."),
@@ -45,6 +48,10 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(object_models::show::show))
         .routes(routes!(object_models::remove::remove))
         .routes(routes!(object_models::reload::reload))
+        .routes(routes!(products::import::import, products::list::list))
+        .routes(routes!(products::show::show, products::set::set, products::remove::remove))
+        .routes(routes!(products::profile::profile))
+        .routes(routes!(products::add_capability::add_capability))
         .routes(routes!(packages::upload::upload, packages::list::list))
         .routes(routes!(packages::show::show))
         .routes(routes!(upgrades::start::start, upgrades::list::list))

@@ -42,7 +42,9 @@ fn sec_k02_no_answer_but_that_of_adding_a_device_can_carry_a_key() {
             fields
                 .filter(|field| {
                     let field = field.to_lowercase();
-                    ["key", "psk", "secret"].iter().any(|word| field.contains(word))
+                    // A permission, not a key.
+                    field != "allow_legacy_keys"
+                        && ["key", "psk", "secret"].iter().any(|word| field.contains(word))
                 })
                 .map(|field| format!("{name}.{field}")),
         );

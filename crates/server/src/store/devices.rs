@@ -23,6 +23,8 @@ pub struct Device {
     /// The key that a bootstrap wrote and that it has not proved yet.
     pub staged: Option<StagedKey>,
     pub bootstrap: Option<DeviceBootstrap>,
+    /// The product that it was said to be.
+    pub product_id: Option<String>,
 }
 
 /// A key that waits for its proof.
@@ -55,7 +57,7 @@ pub struct DeviceState {
 }
 
 const SELECT: &str = "SELECT devices.id, devices.domain, devices.endpoint, devices.name, devices.security, \
-    devices.created_at, device_states.registered, device_states.address, device_states.secured, \
+    devices.created_at, devices.product_id, device_states.registered, device_states.address, device_states.secured, \
     device_states.lwm2m_version, device_states.lifetime_seconds, device_states.manufacturer, \
     device_states.model, device_states.firmware_version, device_states.registered_at, \
     device_states.last_seen_at, device_states.warning, device_states.binding, device_states.queue_mode, \
@@ -78,8 +80,8 @@ const SELECT: &str = "SELECT devices.id, devices.domain, devices.endpoint, devic
 /// Adds a device without state and credential.
 pub async fn insert(connection: &mut AnyConnection, device: &Device) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO devices (id, domain, endpoint, name, security, last_upgrade_number, created_at) \
-         VALUES ($1, $2, $3, $4, $5, 0, $6)",
+        "INSERT INTO devices (id, domain, endpoint, name, security, last_upgrade_number, created_at, \
+         product_id) VALUES ($1, $2, $3, $4, $5, 0, $6, $7)",
     )
     .bind(&device.id)
     .bind(&device.domain)
@@ -87,6 +89,7 @@ pub async fn insert(connection: &mut AnyConnection, device: &Device) -> sqlx::Re
     .bind(&device.name)
     .bind(&device.security)
     .bind(device.created_at.0)
+    .bind(&device.product_id)
     .execute(connection)
     .await?;
     Ok(())
@@ -132,6 +135,54 @@ fn pattern(search: &str) -> String {
     }
     pattern.push('%');
     pattern
+}
+
+/// Says which product a device is, or that nobody says it. False if there is no such device.
+pub async fn set_product(
+    connection: &mut AnyConnection,
+    id: &str,
+    product_id: Option<&str>,
+) -> sqlx::Result<bool> {
+    let done = sqlx::query("UPDATE devices SET product_id = $2 WHERE id = $1")
+        .bind(id)
+        .bind(product_id)
+        .execute(connection)
+        .await?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// How many devices are of this product: said to be, or known by what they report of manufacturer and model.
+pub async fn count_of_product(
+    connection: &mut AnyConnection,
+    product_id: &str,
+    reported: Option<(&str, &str)>,
+) -> sqlx::Result<i64> {
+    let (manufacturer, model) = reported.unzip();
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM devices LEFT JOIN device_states ON device_states.device_id = devices.id \
+         WHERE devices.product_id = $1 OR (devices.product_id IS NULL \
+         AND device_states.manufacturer = $2 AND device_states.model = $3)",
+    )
+    .bind(product_id)
+    .bind(manufacturer)
+    .bind(model)
+    .fetch_one(connection)
+    .await?;
+    row.try_get(0)
+}
+
+/// How many devices of this product connect without encryption, to whichever port.
+pub async fn count_open_of_product(connection: &mut AnyConnection, product_id: &str) -> sqlx::Result<i64> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM devices \
+         LEFT JOIN device_bootstraps ON device_bootstraps.device_id = devices.id \
+         WHERE devices.product_id = $1 \
+         AND (devices.security = 'none' OR device_bootstraps.security = 'none')",
+    )
+    .bind(product_id)
+    .fetch_one(connection)
+    .await?;
+    row.try_get(0)
 }
 
 /// Removes a device with its credentials, state and history.
@@ -311,6 +362,7 @@ fn device(row: AnyRow) -> sqlx::Result<Device> {
         key_prefix: row.try_get("key_prefix")?,
         staged: staged(&row)?,
         bootstrap: bootstraps::of_device(&row)?,
+        product_id: row.try_get("product_id")?,
     })
 }
 

@@ -115,6 +115,7 @@ mod tests {
             key_prefix: None,
             staged: None,
             bootstrap: None,
+            product_id: None,
         };
         let registration = Registration {
             device_id: "1".to_owned(),

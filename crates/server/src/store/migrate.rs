@@ -16,6 +16,7 @@ const STEPS: &[(i64, &str)] = &[
     (6, include_str!("migrations/0006_observations.sql")),
     (7, include_str!("migrations/0007_components.sql")),
     (8, include_str!("migrations/0008_deferral.sql")),
+    (9, include_str!("migrations/0009_products.sql")),
 ];
 
 /// Why the schema is not up to date.

@@ -17,6 +17,7 @@ fn device(number: usize) -> Device {
         key_prefix: None,
         staged: None,
         bootstrap: None,
+        product_id: None,
     }
 }
 
