@@ -10,7 +10,8 @@ use std::io::{BufRead, BufReader};
 use std::process::Command;
 use std::{env, fs};
 
-use crate::failure::Failure;
+use xtask::{Failure, postgres};
+
 use crate::tools;
 
 const TABLE: &str = "crates/e2e/conformance.tsv";
@@ -97,6 +98,8 @@ fn run_tests(rows: &[Row]) -> Result<BTreeMap<String, bool>, Failure> {
     command.args(["test", "--workspace", "--no-fail-fast", "--lib", "--bins", "--tests", "--"]);
     command.args(filters).current_dir(tools::workspace()).stdout(writer).stderr(errors);
     command.envs(tools::tested_programs()?);
+    let server = postgres::Cluster::start(&tools::target())?;
+    command.env(postgres::VARIABLE, server.url());
     let mut child = command.spawn().map_err(|error| Failure::new(step, error))?;
     // Its copies of the pipe's end would keep the reading below from ending.
     drop(command);
@@ -140,6 +143,8 @@ fn proof(id: &str, names: &BTreeMap<String, bool>) -> Proof {
 /// The ids that a test's name begins with: `ets_755` and `ets_756` of `ets_755_756_leftovers`, `d31` of
 /// `d31_a_module`.
 fn ids(name: &str) -> Vec<String> {
+    // A test that runs on both engines of the store is named for the engine last.
+    let name = name.strip_suffix("::on_sqlite").or(name.strip_suffix("::on_postgresql")).unwrap_or(name);
     let last = name.rsplit("::").next().unwrap_or(name);
     let mut words = last.split('_').peekable();
     let (mut ids, mut family, mut digits) = (Vec::new(), "", 0);

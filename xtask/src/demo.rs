@@ -5,10 +5,10 @@ mod scene;
 
 use std::time::Instant;
 
-use crate::failure::Failure;
 use crate::prerequisites;
 use crate::tools::cargo;
 use scene::{Delivery, Scene};
+use xtask::Failure;
 
 /// What becomes of the server and the module when the demo is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

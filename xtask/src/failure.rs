@@ -10,6 +10,7 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// `step` is what was tried.
     pub fn new(step: impl Into<String>, cause: impl fmt::Display) -> Self {
         Self { step: step.into(), cause: cause.to_string() }
     }

@@ -1,15 +1,15 @@
-//! The project's commands: `cargo xtask demo`, `test`, `bench`, `conformance`, `openapi`.
+//! The project's commands: `cargo xtask demo`, `test`, `bench`, `conformance`, `openapi`,
+//! `with-postgres`.
 
 mod conformance;
 mod demo;
-mod failure;
 mod prerequisites;
 mod tools;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
-use failure::Failure;
 use tools::cargo;
+use xtask::{Failure, postgres};
 
 const HELP: &str = "\
 Usage: cargo xtask <command>
@@ -20,6 +20,8 @@ Commands:
   test [FILTER]  Run all tests, or those whose name contains FILTER
   bench          Measure the server's CPU per message beside a plain UDP echo
   conformance    Run every row of the conformance table and write docs/conformance.md
+  with-postgres COMMAND...
+                 Run a command, such as `cargo nextest run -p server`, beside a PostgreSQL server for tests
   openapi        Write the REST interface's description to crates/server/openapi.json
 ";
 
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         ["test", filter @ ..] => test(filter),
         ["bench", options @ ..] => bench(options),
         ["conformance"] => prerequisites::install(prerequisites::FOR_TESTS).and_then(|()| conformance::run()),
+        ["with-postgres", program, arguments @ ..] => with_postgres(program, arguments),
         ["openapi"] => openapi(),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
@@ -54,18 +57,29 @@ fn main() -> ExitCode {
 fn test(filter: &[&str]) -> Result<(), Failure> {
     prerequisites::install(prerequisites::FOR_TESTS)?;
     cargo(&["build", "--package", "server", "--package", "vmodule", "--bins"])?;
-    let binaries = tools::tested_programs()?;
+    let server = postgres::Cluster::start(&tools::target())?;
+    let mut variables = tools::tested_programs()?.to_vec();
+    variables.push((postgres::VARIABLE, server.url().into()));
     if tools::succeeds("cargo", &["nextest", "--version"]) {
         let arguments = [&["nextest", "run", "--workspace"], filter].concat();
-        tools::cargo_with(&arguments, &binaries)?;
+        tools::cargo_with(&arguments, &variables)?;
         if filter.is_empty() {
-            tools::cargo_with(&["test", "--workspace", "--doc", "--quiet"], &binaries)?;
+            tools::cargo_with(&["test", "--workspace", "--doc", "--quiet"], &variables)?;
         }
     } else {
-        tools::cargo_with(&[&["test", "--workspace"], filter].concat(), &binaries)?;
+        tools::cargo_with(&[&["test", "--workspace"], filter].concat(), &variables)?;
     }
     // The fuzz targets are a workspace of their own; here they replay what fuzzing has found.
     cargo(&[&["test", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--"], filter].concat())
+}
+
+fn with_postgres(program: &str, arguments: &[&str]) -> Result<(), Failure> {
+    prerequisites::install(prerequisites::FOR_TESTS)?;
+    let server = postgres::Cluster::start(&tools::target())?;
+    let mut command = Command::new(program);
+    let status = command.args(arguments).env(postgres::VARIABLE, server.url()).status();
+    let status = status.map_err(|error| Failure::new(format!("run {program}"), error))?;
+    if status.success() { Ok(()) } else { Err(Failure::new(program, format!("it ended with {status}"))) }
 }
 
 fn bench(options: &[&str]) -> Result<(), Failure> {

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::failure::Failure;
 use crate::tools;
+use xtask::{Failure, postgres};
 
 /// Something that we need and the Debian package that has it.
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,7 @@ enum Wanted {
     /// By its absolute path.
     File(&'static str),
     PythonModule(&'static str),
+    Postgres,
 }
 
 const fn needs(program: &'static str, package: &'static str) -> Prerequisite {
@@ -38,6 +39,7 @@ pub const FOR_TESTS: &[Prerequisite] = &[
     needs("python3", "python3"),
     Prerequisite { wanted: Wanted::PythonModule("ensurepip"), package: "python3-venv" },
     needs("gnutls-cli", "gnutls-bin"),
+    Prerequisite { wanted: Wanted::Postgres, package: "postgresql" },
     Prerequisite { wanted: Wanted::File("/usr/include/mbedtls/ssl.h"), package: "libmbedtls-dev" },
     // A crate builds mbedTLS 3.6 with these.
     needs("cmake", "cmake"),
@@ -72,6 +74,7 @@ impl Wanted {
         match self {
             Self::Program(name) => exists(name),
             Self::File(path) => Path::new(path).is_file(),
+            Self::Postgres => postgres::programs().is_ok(),
             Self::PythonModule(name) => tools::succeeds("python3", &["-c", &format!("import {name}")]),
         }
     }

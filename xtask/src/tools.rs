@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::failure::Failure;
+use xtask::Failure;
 
 /// Which build of our programs is meant.
 #[derive(Clone, Copy, Debug)]

@@ -14,7 +14,10 @@ use crate::files::{Files, FilesError, Names, Offers};
 use crate::http::{self, ListenError};
 use crate::secrets::KeyFileError;
 use crate::southbound::{Southbound, SouthboundError};
-use crate::store::{DataFolder, FolderError, ImageError, Images, Life, LifeError, Limits, OpenError, Store};
+use crate::store::{
+    DataFolder, FolderError, ImageError, Images, Life, LifeError, Limits, Location, OpenError, PasswordError,
+    Store,
+};
 
 /// Why the server did not start, or stopped by itself.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,7 @@ use crate::store::{DataFolder, FolderError, ImageError, Images, Life, LifeError,
 pub enum ServeError {
     Folder(#[from] FolderError),
     KeyFile(#[from] KeyFileError),
+    Password(#[from] PasswordError),
     Database(#[from] OpenError),
     Life(#[from] LifeError),
     Images(#[from] ImageError),
@@ -63,7 +67,8 @@ pub async fn serve(
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let clock = WallClock::system();
     let folder = DataFolder::open(&config.data_dir)?;
-    let vault = open_vault(&folder, &config.key_file)?;
+    let location = location(config, &folder)?;
+    let vault = open_vault(Store::is_new(&location).await?, &config.key_file)?;
     let limits = Limits {
         max_size: config.packages.max_size,
         storage: config.packages.storage_limit,
@@ -77,7 +82,7 @@ pub async fn serve(
     let names = Names::new(config.lwm2m.public_host.as_ref(), &config.files.https_bind);
     let files = Files::bind(&config.files, names, &folder, &vault, &clock).await?;
     let (files_https, files_http) = (files.https(), files.http());
-    let store = Store::open(&folder.database(), &clock).await?;
+    let store = Store::open(&location, &clock).await?;
     let life = Life::begin(&store, folder.path()).await?;
     let listening = Listening {
         coaps: southbound.coaps(),
@@ -124,6 +129,15 @@ pub async fn serve(
     tracing::info!("stopped");
     // A panic in the API is a fault of ours and was told by the panic itself.
     ended.unwrap_or(Ok(())).map_err(ServeError::Api)
+}
+
+/// Where the database is: in the server that is configured, or in the data folder.
+fn location(config: &Config, folder: &DataFolder) -> Result<Location, PasswordError> {
+    let Some(url) = config.database.url.clone() else { return Ok(folder.database()) };
+    Ok(Location::Server(match &config.database.password_file {
+        Some(file) => url.with_password_file(file)?,
+        None => url,
+    }))
 }
 
 fn announce(ports: &Ports, file: Option<&Path>) -> Result<(), ServeError> {

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::After;
-use crate::failure::Failure;
+use xtask::Failure;
 
 /// A program in the background whose output goes into a file. It ends with the demo unless it is kept.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::After;
 use super::children::Background;
-use crate::failure::Failure;
 use crate::tools::{Build, program, target};
+use xtask::Failure;
 
 /// Everything that the demo runs on.
 #[derive(Debug)]

@@ -6,9 +6,7 @@ use std::path::Path;
 use super::{Admitted, App, BootstrapAccess, DeviceKey, Security};
 use crate::secrets::{KeyFileError, Owner, Vault, create_key_file, hex, read_key_file};
 use crate::store::credentials::StoredKey;
-use crate::store::{
-    DataFolder, ImageError, ImageHash, StoreError, credentials, devices, packages, properties,
-};
+use crate::store::{ImageError, ImageHash, StoreError, credentials, devices, packages, properties};
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +34,13 @@ impl From<sqlx::Error> for StartError {
     }
 }
 
-/// Reads the key file of a used data folder, or makes the one of a new folder.
+/// Reads the key file of a used database, or makes the one of a new database.
 ///
 /// # Errors
-/// The folder is used and the file is missing or unusable: making a new one would lock every device out.
-pub fn open_vault(folder: &DataFolder, key_file: &Path) -> Result<Vault, KeyFileError> {
+/// The database is used and the file is missing or unusable: making a new one would lock every device out.
+pub fn open_vault(is_new: bool, key_file: &Path) -> Result<Vault, KeyFileError> {
     let key = match read_key_file(key_file) {
-        Err(KeyFileError::Missing(_)) if folder.is_new() => {
+        Err(KeyFileError::Missing(_)) if is_new => {
             let key = create_key_file(key_file)?;
             tracing::info!(
                 file = %key_file.display(),

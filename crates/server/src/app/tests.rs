@@ -1,5 +1,3 @@
-use std::path::Path;
-
 use firmware::upgrade::Delivery;
 use firmware::{IMAGE_HEADER_SIZE, ImageHeader, Model, Version};
 
@@ -8,16 +6,18 @@ use crate::clock::Moment;
 use crate::config::Sources;
 use crate::secrets::{Psk, PskError};
 use crate::store::devices::DeviceChange;
+use crate::store::scratch::{Scratch, on_both_engines};
 use crate::store::{DataFolder, Limits};
 
 const KEY: &str = "e9891e446e07ba10519059db4ad9eb1b02c83d08dd80102982c27ec9e1bdebde";
 
-pub(crate) async fn start(folder: &Path) -> (App, mpsc::Receiver<Order>, Store) {
+pub(crate) async fn start_in(scratch: &Scratch) -> (App, mpsc::Receiver<Order>, Store) {
+    let (folder, location) = (scratch.path(), &scratch.location());
     let config = Config::read(&Sources::default()).unwrap();
     let clock = WallClock::from_fn(|| Moment(1_767_225_600_000_000));
-    let data = DataFolder::open(folder).unwrap();
-    let vault = open_vault(&data, &folder.join("key")).unwrap();
-    let store = Store::open(&data.database(), &clock).await.unwrap();
+    let _lock = DataFolder::open(folder).unwrap();
+    let vault = open_vault(Store::is_new(location).await.unwrap(), &folder.join("key")).unwrap();
+    let store = Store::open(location, &clock).await.unwrap();
     let limits = Limits {
         max_size: config.packages.max_size,
         storage: config.packages.storage_limit,
@@ -62,14 +62,13 @@ pub(crate) async fn upload(
     app.finish_upload(upload).await
 }
 
-#[tokio::test]
-async fn what_was_added_is_there_after_a_restart_and_may_connect() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, store) = start(folder.path()).await;
+on_both_engines!(what_was_added_is_there_after_a_restart_and_may_connect);
+async fn what_was_added_is_there_after_a_restart_and_may_connect(scratch: Scratch) {
+    let (app, _orders, store) = start_in(&scratch).await;
     app.add_device(device("one", "identity", KEY)).await.unwrap();
     store.close().await;
     drop((app, store));
-    let (app, _orders, _store) = start(folder.path()).await;
+    let (app, _orders, _store) = start_in(&scratch).await;
     let found = app.directory().by_identity(b"identity").unwrap();
     assert_eq!(found.endpoint, "one");
     assert_eq!(found.key(b"identity"), Some(&Psk::from_text(KEY).unwrap()));
@@ -77,10 +76,9 @@ async fn what_was_added_is_there_after_a_restart_and_may_connect() {
     assert_eq!(shown.key_prefix.as_deref(), Some("e989"));
 }
 
-#[tokio::test]
-async fn sec_k03_identities_and_keys_belong_to_one_device() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(sec_k03_identities_and_keys_belong_to_one_device);
+async fn sec_k03_identities_and_keys_belong_to_one_device(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let other = "caf23b8150cd4d93f23d917acf93c00cec79fab86aef370382330e68413b201b";
     app.add_device(device("one", "1", KEY)).await.unwrap();
     let error = app.add_device(device("one", "2", other)).await.unwrap_err();
@@ -98,10 +96,9 @@ async fn sec_k03_identities_and_keys_belong_to_one_device() {
     app.add_device(device("two", "1", KEY)).await.unwrap();
 }
 
-#[tokio::test]
-async fn sec_k04_names_have_bounds() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(sec_k04_names_have_bounds);
+async fn sec_k04_names_have_bounds(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     for (endpoint, identity, good) in [
         ("", "i", false),
         (&*"e".repeat(256), "i", false),
@@ -115,23 +112,20 @@ async fn sec_k04_names_have_bounds() {
     }
 }
 
-#[tokio::test]
-async fn sec_k01_a_used_folder_without_its_key_file_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, store) = start(folder.path()).await;
+on_both_engines!(sec_k01_a_used_folder_without_its_key_file_is_refused);
+async fn sec_k01_a_used_folder_without_its_key_file_is_refused(scratch: Scratch) {
+    let (app, _orders, store) = start_in(&scratch).await;
     store.close().await;
     drop((app, store));
-    let key_file = folder.path().join("key");
+    let key_file = scratch.path().join("key");
     std::fs::remove_file(&key_file).unwrap();
-    let data = DataFolder::open(folder.path()).unwrap();
-    assert!(open_vault(&data, &key_file).is_err());
+    assert!(open_vault(Store::is_new(&scratch.location()).await.unwrap(), &key_file).is_err());
     assert!(!key_file.exists(), "no new key is made that would hide the loss");
 }
 
-#[tokio::test]
-async fn an_image_with_a_header_says_what_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(an_image_with_a_header_says_what_it_is);
+async fn an_image_with_a_header_says_what_it_is(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let package = upload(&app, text("one"), &image("GM01Q", "2.0", b"machine code")).await.unwrap();
     assert_eq!((package.model.as_deref(), &*package.version), (Some("GM01Q"), "2.0"));
     assert!(package.has_header);
@@ -149,10 +143,9 @@ async fn an_image_with_a_header_says_what_it_is() {
     }
 }
 
-#[tokio::test]
-async fn broken_images_are_refused_and_leave_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(broken_images_are_refused_and_leave_nothing);
+async fn broken_images_are_refused_and_leave_nothing(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let good = image("GM01Q", "2.0", &[7; 1_000]);
     let changed = |at: usize| {
         let mut bytes = good.clone();
@@ -172,15 +165,14 @@ async fn broken_images_are_refused_and_leave_nothing() {
     assert!(matches!(check("payload", changed(700)).await.1, UploadError::Damaged));
     assert!(matches!(check("raw", vec![1; 10]).await.1, UploadError::NoVersion));
     for place in ["images", "incoming"] {
-        assert_eq!(std::fs::read_dir(folder.path().join(place)).unwrap().count(), 0, "{place}");
+        assert_eq!(std::fs::read_dir(scratch.path().join(place)).unwrap().count(), 0, "{place}");
     }
     assert!(app.packages("", "", 10).await.unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn a_raw_image_is_what_the_operator_says() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(a_raw_image_is_what_the_operator_says);
+async fn a_raw_image_is_what_the_operator_says(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let given = PackageText { version: Some("5.4.1.1-57857".to_owned()), ..text("raw") };
     let package = upload(&app, given, b"anything").await.unwrap();
     assert_eq!((package.model, package.has_header), (None, false));
@@ -203,10 +195,9 @@ pub(crate) fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
     }
 }
 
-#[tokio::test]
-async fn one_upgrade_at_a_time_with_numbers_that_are_never_used_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, mut orders, _store) = start(folder.path()).await;
+on_both_engines!(one_upgrade_at_a_time_with_numbers_that_are_never_used_again);
+async fn one_upgrade_at_a_time_with_numbers_that_are_never_used_again(scratch: Scratch) {
+    let (app, mut orders, _store) = start_in(&scratch).await;
     app.add_device(device("urn:imei:1", "1", KEY)).await.unwrap();
     let package = upload(&app, text("one"), &image("GM01Q", "2.0", b"code")).await.unwrap().id;
     let upgrade = app.start_upgrade(wanted("urn:imei:1", &package)).await.unwrap();
@@ -242,10 +233,9 @@ async fn one_upgrade_at_a_time_with_numbers_that_are_never_used_again() {
     assert_eq!(next.number, 2);
 }
 
-#[tokio::test]
-async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte);
+async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let id = app.add_device(device("one", "1", KEY)).await.unwrap().device.id;
     let package = upload(&app, text("one"), &image("GM01Q", "2.0", b"code")).await.unwrap();
     let start = |wanted| app.start_upgrade(wanted);
@@ -262,7 +252,7 @@ async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte() {
     change("BC35-G").await.unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::WrongModel { .. })));
     change("GM01Q").await.unwrap();
-    std::fs::write(folder.path().join("images").join(&package.sha256), b"else").unwrap();
+    std::fs::write(scratch.path().join("images").join(&package.sha256), b"else").unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::PackageDamaged(_))));
 }
 

@@ -22,6 +22,17 @@ pub const KEYS: &[Key] = &[
         "updraft-data",
         "Folder for the database, the images and the key file. Created if missing.",
     ),
+    key(
+        "database.url",
+        "",
+        "A database in a PostgreSQL server, such as postgres://updraft@db.example.org/updraft. Without it the\n\
+         database is a file in data_dir (SQLite), which suits one machine.",
+    ),
+    key(
+        "database.password_file",
+        "",
+        "A file whose first line is the password for database.url, readable by this user only.",
+    ),
     key("http.bind", "127.0.0.1:8080", "Where the REST API listens. Port 0 lets the system choose."),
     key(
         "http.allow_remote_without_sign_in",

@@ -22,6 +22,7 @@ pub use template::{effective, template};
 pub use value::duration as parse_duration;
 
 use crate::size::ByteCount;
+use crate::store::ServerUrl;
 use crate::uri::Host;
 
 /// Everything that can be configured, checked.
@@ -29,6 +30,7 @@ use crate::uri::Host;
 #[expect(missing_docs, reason = "KEYS describes each of them")]
 pub struct Config {
     pub data_dir: PathBuf,
+    pub database: Database,
     pub http: Http,
     pub lwm2m: Lwm2m,
     pub bootstrap: Bootstrap,
@@ -37,6 +39,15 @@ pub struct Config {
     pub packages: Packages,
     pub key_file: PathBuf,
     pub log: Log,
+}
+
+/// The keys under `database`.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Database {
+    /// `None` if it is a file in the data folder.
+    pub url: Option<ServerUrl>,
+    /// Where the password for it is, if it needs one.
+    pub password_file: Option<PathBuf>,
 }
 
 /// The keys under `http`.

@@ -6,10 +6,11 @@ use std::str::FromStr;
 
 use super::layers::Layers;
 use super::{
-    Bootstrap, Bucket, Config, Fault, Files, Http, Log, LogFormat, Lwm2m, PackageStore, Packages, Upgrade,
-    value,
+    Bootstrap, Bucket, Config, Database, Fault, Files, Http, Log, LogFormat, Lwm2m, PackageStore, Packages,
+    Upgrade, value,
 };
 use crate::size::ByteCount;
+use crate::store::{ServerUrl, UrlError};
 use crate::uri::Host;
 
 /// Reads settings out of all layers, and collects what is wrong with them.
@@ -19,6 +20,7 @@ impl Reader {
     pub(super) fn config(&mut self) -> Option<Config> {
         // Each part is read before any is given up, so that all faults are found.
         let data_dir = self.read("data_dir", "the path of a folder", path);
+        let database = self.database();
         let http = self.http();
         let lwm2m = self.lwm2m();
         let bootstrap = self.bootstrap();
@@ -31,6 +33,7 @@ impl Reader {
         let key_file = key_file?.unwrap_or_else(|| data_dir.join("key-encryption.key"));
         Some(Config {
             data_dir,
+            database: database?,
             http: http?,
             lwm2m: lwm2m?,
             bootstrap: bootstrap?,
@@ -40,6 +43,32 @@ impl Reader {
             key_file,
             log: log?,
         })
+    }
+
+    fn database(&mut self) -> Option<Database> {
+        // It may have a password in spite of all, so a fault shows nothing of it.
+        if let Some(setting) = self.0.settings.get_mut("database.url")
+            && !setting.text.is_empty()
+            && let Err(error) = setting.text.parse::<ServerUrl>()
+        {
+            "***".clone_into(&mut setting.text);
+            let allowed = match error {
+                UrlError::Password => {
+                    "an address without a password; put that into a file and set database.password_file"
+                }
+                UrlError::Scheme | UrlError::Malformed => {
+                    "the address of a PostgreSQL database, such as postgres://updraft@db.example.org/updraft"
+                }
+            };
+            self.refuse("database.url", allowed);
+            return None;
+        }
+        let url = self.read("database.url", "an address", |text| optional(text, ServerUrl::from_str))?;
+        let file = self.read("database.password_file", "the path of a file", |text| Some(path(text)))?;
+        if file.is_some() && url.is_none() {
+            self.refuse("database.password_file", "nothing, since database.url is not set");
+        }
+        Some(Database { url, password_file: file })
     }
 
     fn http(&mut self) -> Option<Http> {

@@ -161,3 +161,16 @@ fn packages_are_kept_in_a_folder_or_in_a_bucket() {
     }
     assert!(read(&given[..3]).is_err(), "an id without its secret");
 }
+
+#[test]
+fn sec_k08_a_password_of_the_database_is_refused_and_not_repeated() {
+    let read = |url: &str| {
+        let flags = vec![("database.url".to_owned(), url.to_owned())];
+        Config::read(&Sources { flags, ..Sources::default() })
+    };
+    let text = read("postgres://updraft:hunter2@db.example.org/updraft").unwrap_err().to_string();
+    assert!(text.contains("database.password_file") && !text.contains("hunter2"), "{text}");
+    assert!(read("mysql://db.example.org/updraft").is_err());
+    let url = "postgres://updraft@db.example.org/updraft?sslmode=verify-full";
+    assert_eq!(read(url).unwrap().database.url.unwrap().to_string(), url);
+}

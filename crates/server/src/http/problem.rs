@@ -46,6 +46,23 @@ impl Problem {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "The server is stopping", what)
                     .remedy("Try again when it has been started again.")
             }
+            StoreError::Unavailable(_) => {
+                tracing::warn!(error = error as &dyn std::error::Error, "{what}");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "database-unavailable",
+                    "The database cannot be reached",
+                    what,
+                )
+                .remedy("Nothing was changed. Try again when the database is there; the server goes on by itself.")
+            }
+            StoreError::ReadOnly(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database-read-only",
+                "The database takes no changes",
+                what,
+            )
+            .remedy("Nothing was changed. Let the database take changes, or connect to one that does."),
             StoreError::Database(_) => Self::internal(what, error),
         }
     }

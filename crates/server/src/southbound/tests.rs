@@ -1,21 +1,20 @@
 //! The dispatcher between a real store and shards that only listen.
 
-use std::path::Path;
 use std::time::Duration;
 
 use firmware::upgrade::{Outcome, Proof, Stage};
 use lwm2m::server::upgrade::{Facts, UpgradeEvent, UpgradeRecord};
 use lwm2m::server::{Event, ObjectList, Registration, Version};
 use machine::{Link, SessionId};
-use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::messages::{Command, Fact, Report, ShardCommand};
 use super::running::{Timeouts, upgrade_id};
 use super::*;
-use crate::app::tests::{device, image, start, text, upload, wanted};
+use crate::app::tests::{device, image, start_in, text, upload, wanted};
 use crate::config::Sources;
 use crate::store::Store;
+use crate::store::scratch::{Scratch, on_both_engines};
 use crate::store::upgrades::{Upgrade, UpgradeKey};
 
 mod registrations;
@@ -37,23 +36,14 @@ struct Rig {
     resumed: Vec<Vec<Command>>,
     dispatcher: tokio::task::JoinHandle<()>,
     stop: watch::Sender<bool>,
-    /// Removed with the test.
-    _folder: Option<TempDir>,
 }
 
 impl Rig {
-    async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut rig = Self::open(folder.path()).await;
-        rig._folder = Some(folder);
-        rig
-    }
-
-    async fn open(folder: &Path) -> Self {
-        let (app, orders, store) = start(folder).await;
+    async fn open(scratch: &Scratch) -> Self {
+        let (app, orders, store) = start_in(scratch).await;
         let timeouts = Timeouts::from(&Config::read(&Sources::default()).unwrap().upgrade);
         let (offers, served) = crate::files::Offers::new();
-        let life = crate::store::Life::begin(&store, folder).await.unwrap();
+        let life = crate::store::Life::begin(&store, scratch.path()).await.unwrap();
         let (mut dispatcher, resumed) =
             Dispatcher::load(app.clone(), TWO, timeouts, offers, life).await.unwrap();
         let (reports, received) = mpsc::channel(64);
@@ -65,7 +55,7 @@ impl Rig {
             shards.push(commands);
         }
         let dispatcher = tokio::spawn(dispatcher.run(received, orders, served, (stopping, stop_shards)));
-        Self { app, store, reports, shards, resumed, dispatcher, stop, _folder: None }
+        Self { app, store, reports, shards, resumed, dispatcher, stop }
     }
 
     /// Starts an upgrade and gives it with the shard where it waits and its record.
@@ -164,9 +154,9 @@ fn at(record: &UpgradeRecord, stage: Stage) -> UpgradeRecord {
     UpgradeRecord { stage, ..record.clone() }
 }
 
-#[tokio::test]
-async fn an_order_to_install_goes_out_only_after_its_intent_is_durable() {
-    let mut rig = Rig::new().await;
+on_both_engines!(an_order_to_install_goes_out_only_after_its_intent_is_durable);
+async fn an_order_to_install_goes_out_only_after_its_intent_is_durable(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, record) = rig.upgrade().await;
     let intent = UpgradeRecord { executes: 1, ..at(&record, Stage::Executing) };
     rig.report(home, upgrade.key, UpgradeEvent::IntentWanted { record: intent.clone() }).await;
@@ -175,15 +165,11 @@ async fn an_order_to_install_goes_out_only_after_its_intent_is_durable() {
     assert_eq!(String::from_utf8(stored).unwrap().parse(), Ok(intent));
 }
 
-#[tokio::test]
-async fn f20_a_store_that_refuses_holds_the_order_back_until_it_takes_changes_again() {
-    let mut rig = Rig::new().await;
+on_both_engines!(f20_a_store_that_refuses_holds_the_order_back_until_it_takes_changes_again);
+async fn f20_a_store_that_refuses_holds_the_order_back_until_it_takes_changes_again(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, record) = rig.upgrade().await;
-    execute(
-        &rig.store,
-        "CREATE TRIGGER refuse BEFORE UPDATE ON upgrades BEGIN SELECT RAISE(ABORT, 'refused'); END",
-    )
-    .await;
+    execute(&rig.store, scratch.refuse_updates("upgrades")).await;
     let record = UpgradeRecord { executes: 1, ..record };
     rig.report(home, upgrade.key, UpgradeEvent::IntentWanted { record }).await;
     // A device that registers is served all the same.
@@ -203,23 +189,33 @@ async fn f20_a_store_that_refuses_holds_the_order_back_until_it_takes_changes_ag
     while let Ok(told) = rig.shards[usize::from(home)].try_recv() {
         assert!(matches!(told, Command::Save(_)), "nothing is announced that is not stored: {told:?}");
     }
-    execute(&rig.store, "DROP TRIGGER refuse").await;
+    execute(&rig.store, scratch.allow_updates("upgrades")).await;
     assert!(matches!(rig.told(home).await, ShardCommand::IntentDurable(_)));
 }
 
-async fn execute(store: &Store, text: &'static str) {
-    let change = store.write(move |connection| {
+async fn damage_records(store: &Store) {
+    let change = store.write(|connection| {
         Box::pin(async move {
-            sqlx::raw_sql(text).execute(connection).await?;
+            sqlx::query("UPDATE upgrades SET record = $1").bind(&[0_u8][..]).execute(connection).await?;
             Ok::<_, StoreError>(())
         })
     });
     change.await.unwrap();
 }
 
-#[tokio::test]
-async fn a_device_that_turns_up_at_another_shard_takes_its_upgrade_along() {
-    let mut rig = Rig::new().await;
+async fn execute(store: &Store, text: String) {
+    let change = store.write(move |connection| {
+        Box::pin(async move {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(connection).await?;
+            Ok::<_, StoreError>(())
+        })
+    });
+    change.await.unwrap();
+}
+
+on_both_engines!(a_device_that_turns_up_at_another_shard_takes_its_upgrade_along);
+async fn a_device_that_turns_up_at_another_shard_takes_its_upgrade_along(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, record) = rig.upgrade().await;
     let other = 1 - home;
     let offered = UpgradeRecord { offers: 1, ..at(&record, Stage::Downloading) };
@@ -239,9 +235,9 @@ async fn a_device_that_turns_up_at_another_shard_takes_its_upgrade_along() {
     assert_eq!(rig.kinds(upgrade.key).await, ["created", "stage", "stage"]);
 }
 
-#[tokio::test]
-async fn f37_an_upgrade_goes_on_with_the_identity_that_a_bootstrap_gave() {
-    let mut rig = Rig::new().await;
+on_both_engines!(f37_an_upgrade_goes_on_with_the_identity_that_a_bootstrap_gave);
+async fn f37_an_upgrade_goes_on_with_the_identity_that_a_bootstrap_gave(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, record) = rig.upgrade().await;
     let offered = UpgradeRecord { offers: 1, ..at(&record, Stage::Downloading) };
     rig.register(home).await;
@@ -256,9 +252,9 @@ async fn f37_an_upgrade_goes_on_with_the_identity_that_a_bootstrap_gave() {
     assert_eq!(rig.until(|upgrade| upgrade.progress.stage == "downloaded").await.progress.attempt, 1);
 }
 
-#[tokio::test]
-async fn an_upgrade_that_ends_is_stored_with_its_facts_and_its_image_is_taken_back() {
-    let mut rig = Rig::new().await;
+on_both_engines!(an_upgrade_that_ends_is_stored_with_its_facts_and_its_image_is_taken_back);
+async fn an_upgrade_that_ends_is_stored_with_its_facts_and_its_image_is_taken_back(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, record) = rig.upgrade().await;
     rig.register(home).await;
     let stage = UpgradeEvent::Stage { stage: Stage::Precheck, record: at(&record, Stage::Precheck) };
@@ -286,10 +282,9 @@ async fn an_upgrade_that_ends_is_stored_with_its_facts_and_its_image_is_taken_ba
     drop(app);
 }
 
-#[tokio::test]
-async fn f17_an_interrupted_upgrade_goes_on_from_its_record() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(f17_an_interrupted_upgrade_goes_on_from_its_record);
+async fn f17_an_interrupted_upgrade_goes_on_from_its_record(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, record) = rig.upgrade().await;
     let executing = UpgradeRecord { executes: 1, offers: 1, ..at(&record, Stage::Executing) };
     let stage = UpgradeEvent::Stage { stage: Stage::Executing, record: executing.clone() };
@@ -298,7 +293,7 @@ async fn f17_an_interrupted_upgrade_goes_on_from_its_record() {
     rig.app.cancel_upgrade(ID).await.unwrap();
     rig.stop().await;
 
-    let rig = Rig::open(folder.path()).await;
+    let rig = Rig::open(&scratch).await;
     let resumed = &rig.resumed[usize::from(home)];
     let [
         Command::Shard(ShardCommand::Start { id, endpoint, plan, record: resumed_from }),
@@ -316,24 +311,24 @@ async fn f17_an_interrupted_upgrade_goes_on_from_its_record() {
     ));
 }
 
-#[tokio::test]
-async fn an_upgrade_whose_record_or_image_is_damaged_ends_and_says_so() {
+on_both_engines!(an_upgrade_whose_record_or_image_is_damaged_ends_and_says_so);
+async fn an_upgrade_whose_record_or_image_is_damaged_ends_and_says_so(scratch: Scratch) {
     for damage_record in [true, false] {
-        let folder = tempfile::tempdir().unwrap();
-        let mut rig = Rig::open(folder.path()).await;
+        let scratch = scratch.another().await;
+        let mut rig = Rig::open(&scratch).await;
         let (upgrade, home, record) = rig.upgrade().await;
         let stage = UpgradeEvent::Stage { stage: Stage::Offering, record: at(&record, Stage::Offering) };
         rig.report(home, upgrade.key, stage).await;
         rig.until(|upgrade| upgrade.progress.stage == "offering").await;
         let package = rig.app.package(&upgrade.package_id).await.unwrap().unwrap();
         if damage_record {
-            execute(&rig.store, "UPDATE upgrades SET record = X'00'").await;
+            damage_records(&rig.store).await;
         } else {
-            std::fs::write(folder.path().join("images").join(package.sha256), b"else").unwrap();
+            std::fs::write(scratch.path().join("images").join(package.sha256), b"else").unwrap();
         }
         rig.stop().await;
 
-        let rig = Rig::open(folder.path()).await;
+        let rig = Rig::open(&scratch).await;
         assert!(rig.resumed.iter().all(Vec::is_empty), "nothing is sent for it");
         let end = rig.until(|upgrade| upgrade.end.is_some()).await.end.unwrap();
         let cause = if damage_record { "record-damaged" } else { "package-damaged" };
@@ -343,9 +338,9 @@ async fn an_upgrade_whose_record_or_image_is_damaged_ends_and_says_so() {
     }
 }
 
-#[tokio::test]
-async fn a_removed_device_is_released_and_a_wrong_key_or_name_is_shown() {
-    let mut rig = Rig::new().await;
+on_both_engines!(a_removed_device_is_released_and_a_wrong_key_or_name_is_shown);
+async fn a_removed_device_is_released_and_a_wrong_key_or_name_is_shown(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     let remote = "192.0.2.9:1".parse().unwrap();
     rig.reports.send((0, Report::KeyRejected { endpoint: ENDPOINT.to_owned(), remote })).await.unwrap();

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::Location;
+
 /// The data folder, locked for this process.
 #[derive(Debug)]
 pub struct DataFolder {
@@ -78,14 +80,9 @@ impl DataFolder {
         &self.path
     }
 
-    /// The file of the database.
-    pub fn database(&self) -> PathBuf {
-        self.path.join("updraft.db")
-    }
-
-    /// Whether no server has stored anything here yet.
-    pub fn is_new(&self) -> bool {
-        !self.database().exists()
+    /// The database in this folder.
+    pub fn database(&self) -> Location {
+        Location::File(self.path.join("updraft.db"))
     }
 }
 
@@ -98,7 +95,6 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("deep/data");
         let first = DataFolder::open(&path).unwrap();
-        assert!(first.is_new());
         let text = DataFolder::open(&path).unwrap_err().to_string();
         assert!(text.contains(&format!("process {}", std::process::id())), "{text}");
         drop(first);

@@ -93,14 +93,11 @@ fn make_mark(folder: &Path, number: i64) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::{Moment, WallClock};
+    use crate::clock::Moment;
     use crate::secrets::SealedKey;
     use crate::store::registrations::Registration;
+    use crate::store::scratch::{Scratch, on_both_engines};
     use crate::store::{ROOT_DOMAIN, devices};
-
-    async fn open(folder: &Path) -> Store {
-        Store::open(&folder.join("updraft.db"), &WallClock::from_fn(|| Moment(1))).await.unwrap()
-    }
 
     async fn save_session(store: &Store) {
         let device = devices::Device {
@@ -138,12 +135,11 @@ mod tests {
         page[0].registration.session.is_some()
     }
 
-    #[tokio::test]
-    async fn every_start_is_a_life_of_its_own_and_keeps_the_sessions() {
-        let folder = tempfile::tempdir().unwrap();
+    on_both_engines!(every_start_is_a_life_of_its_own_and_keeps_the_sessions);
+    async fn every_start_is_a_life_of_its_own_and_keeps_the_sessions(scratch: Scratch) {
         for number in 1..=3 {
-            let store = open(folder.path()).await;
-            assert_eq!(Life::begin(&store, folder.path()).await.unwrap(), Life { number });
+            let store = scratch.open().await;
+            assert_eq!(Life::begin(&store, scratch.path()).await.unwrap(), Life { number });
             if number == 1 {
                 save_session(&store).await;
             }
@@ -152,38 +148,67 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_database_that_is_put_back_loses_its_sessions() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path()).await;
-        Life::begin(&store, folder.path()).await.unwrap();
+    /// Begins a life that has a session.
+    async fn live(scratch: &Scratch) {
+        let store = scratch.open().await;
+        Life::begin(&store, scratch.path()).await.unwrap();
         save_session(&store).await;
         store.close().await;
-        let (database, copy) = (folder.path().join("updraft.db"), folder.path().join("copy"));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_put_back_loses_its_sessions() {
+        let scratch = Scratch::sqlite();
+        live(&scratch).await;
+        let (database, copy) = (scratch.path().join("updraft.db"), scratch.path().join("copy"));
         fs::copy(&database, &copy).unwrap();
-        let store = open(folder.path()).await;
-        Life::begin(&store, folder.path()).await.unwrap();
+        let store = scratch.open().await;
+        Life::begin(&store, scratch.path()).await.unwrap();
         store.close().await;
 
         fs::rename(&copy, &database).unwrap();
-        let store = open(folder.path()).await;
-        Life::begin(&store, folder.path()).await.unwrap();
+        let store = scratch.open().await;
+        Life::begin(&store, scratch.path()).await.unwrap();
+        assert!(!has_session(&store).await);
+    }
+
+    on_both_engines!(a_database_that_is_put_back_loses_its_sessions);
+    async fn a_database_that_is_put_back_loses_its_sessions(scratch: Scratch) {
+        live(&scratch).await;
+        let store = scratch.open().await;
+        let noted = properties::life(&mut store.read().await.unwrap()).await.unwrap().unwrap();
+        Life::begin(&store, scratch.path()).await.unwrap();
+        assert!(has_session(&store).await);
+        let put_back = store.write(move |connection| {
+            Box::pin(async move { Ok::<_, StoreError>(properties::set_life(connection, &noted).await?) })
+        });
+        put_back.await.unwrap();
+        store.close().await;
+
+        let store = scratch.open().await;
+        Life::begin(&store, scratch.path()).await.unwrap();
         assert!(!has_session(&store).await);
     }
 
     #[tokio::test]
     async fn a_whole_folder_that_was_copied_loses_its_sessions() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = open(folder.path()).await;
-        Life::begin(&store, folder.path()).await.unwrap();
-        save_session(&store).await;
-        store.close().await;
-        let copy = tempfile::tempdir().unwrap();
+        let scratch = Scratch::sqlite();
+        live(&scratch).await;
+        let copy = Scratch::sqlite();
         for name in ["updraft.db", MARK] {
-            fs::copy(folder.path().join(name), copy.path().join(name)).unwrap();
+            fs::copy(scratch.path().join(name), copy.path().join(name)).unwrap();
         }
-        let store = open(copy.path()).await;
+        let store = copy.open().await;
         Life::begin(&store, copy.path()).await.unwrap();
+        assert!(!has_session(&store).await);
+    }
+
+    on_both_engines!(a_database_with_another_data_folder_loses_its_sessions);
+    async fn a_database_with_another_data_folder_loses_its_sessions(scratch: Scratch) {
+        live(&scratch).await;
+        let other = tempfile::tempdir().unwrap();
+        let store = scratch.open().await;
+        Life::begin(&store, other.path()).await.unwrap();
         assert!(!has_session(&store).await);
     }
 }

@@ -1,9 +1,9 @@
 //! Brings the schema up to date, forward only, one transaction per step.
 
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::StoreError;
-use super::dialect::BEGIN;
+use super::dialect::Engine;
 use crate::clock::Moment;
 
 /// The steps, oldest first; a step that was released is never changed.
@@ -62,7 +62,8 @@ pub async fn migrate(connection: &mut AnyConnection, now: Moment) -> Result<(), 
 async fn version(connection: &mut AnyConnection) -> sqlx::Result<i64> {
     let tables = "CREATE TABLE IF NOT EXISTS schema_steps (step BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
                   CREATE TABLE IF NOT EXISTS properties (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)";
-    sqlx::raw_sql(tables).execute(&mut *connection).await?;
+    let tables = Engine::of_connection(connection).schema(tables).into_owned();
+    sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *connection).await?;
     let row = sqlx::query("SELECT CAST(COALESCE(MAX(step), 0) AS BIGINT) FROM schema_steps")
         .fetch_one(connection)
         .await?;
@@ -75,9 +76,10 @@ async fn apply(
     text: &'static str,
     now: Moment,
 ) -> sqlx::Result<()> {
-    sqlx::raw_sql(BEGIN).execute(&mut *connection).await?;
+    let engine = Engine::of_connection(connection);
+    sqlx::raw_sql(engine.begin()).execute(&mut *connection).await?;
     let applied = async {
-        sqlx::raw_sql(text).execute(&mut *connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(engine.schema(text).into_owned())).execute(&mut *connection).await?;
         sqlx::query("INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)")
             .bind(step)
             .bind(now.0)

@@ -1,9 +1,9 @@
-//! What must survive: one SQLite database, and the images beside it.
+//! What must survive: one database, in SQLite or PostgreSQL, and the images beside it.
 //!
 //! Everything that changes goes through one `writer`, which puts many changes into one transaction and
 //! answers each after the commit. Readers have connections of their own. One file per aggregate holds plain
-//! functions over a connection; each query is one text that SQLite and PostgreSQL both understand. What
-//! only SQLite needs is in `dialect`.
+//! functions over a connection; each query is one text that both engines understand. What differs between them
+//! is in `dialect`.
 
 pub mod bootstrap_servers;
 pub mod bootstraps;
@@ -13,6 +13,7 @@ mod dialect;
 mod folder;
 mod images;
 mod lives;
+mod location;
 mod migrate;
 pub mod object_models;
 pub mod observations;
@@ -28,17 +29,19 @@ pub mod upgrades;
 pub mod values;
 mod writer;
 
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool};
 
+use dialect::{Engine, Meaning};
 pub use folder::{DataFolder, FolderError};
 pub use images::{ImageError, ImageHash, Images, Incoming, Limits, Stamp};
 pub use lives::{Life, LifeError};
+pub use location::{Location, PasswordError, ServerUrl, UrlError};
 pub use migrate::MigrationError;
 use writer::Writer;
 
@@ -47,8 +50,8 @@ use crate::clock::WallClock;
 /// The domain in which everything lives until there are several.
 pub const ROOT_DOMAIN: &str = "/";
 
-/// Connections for reading; SQLite readers never wait for the writer.
-const READERS: u32 = 4;
+/// How long one who reads waits for a connection.
+const READER_WAIT: Duration = Duration::from_secs(5);
 
 /// The database.
 #[derive(Clone, Debug)]
@@ -63,6 +66,12 @@ pub enum StoreError {
     /// No room for the change.
     #[error("the disk is full")]
     DiskFull,
+    /// The database takes no changes, such as a standby.
+    #[error("the database takes no changes now")]
+    ReadOnly(#[source] Arc<sqlx::Error>),
+    /// The database is not there.
+    #[error("the database cannot be reached")]
+    Unavailable(#[source] Arc<sqlx::Error>),
     /// Anything else that a statement can meet.
     #[error("the database refused a statement")]
     Database(#[source] Arc<sqlx::Error>),
@@ -73,18 +82,24 @@ pub enum StoreError {
 
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
-        if dialect::is_disk_full(&error) { Self::DiskFull } else { Self::Database(Arc::new(error)) }
+        match dialect::meaning(&error) {
+            _ if matches!(error, sqlx::Error::PoolClosed) => Self::Closed,
+            Meaning::DiskFull => Self::DiskFull,
+            Meaning::ReadOnly => Self::ReadOnly(Arc::new(error)),
+            Meaning::Unavailable => Self::Unavailable(Arc::new(error)),
+            Meaning::Conflict | Meaning::Other => Self::Database(Arc::new(error)),
+        }
     }
 }
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The file cannot be opened or is no database.
-    #[error("cannot open the database {path}")]
+    /// It cannot be opened or is no database.
+    #[error("cannot open the database {place}")]
     Open {
-        /// The file.
-        path: String,
+        /// The file, or the address without its password.
+        place: String,
         /// What the database said.
         #[source]
         source: StoreError,
@@ -104,17 +119,27 @@ pub enum OpenError {
 pub type Change<'c, T, E> = BoxFuture<'c, Result<T, E>>;
 
 impl Store {
-    /// Opens or creates the database in `path` and brings its schema up to date. After an unclean stop its
-    /// integrity is checked first.
+    /// Whether no server has stored anything there yet.
     ///
     /// # Errors
-    /// The file is no usable database, is damaged, or was written by a newer version.
-    pub async fn open(path: &Path, clock: &WallClock) -> Result<Self, OpenError> {
+    /// The database cannot be reached.
+    pub async fn is_new(location: &Location) -> Result<bool, OpenError> {
+        dialect::is_new(location)
+            .await
+            .map_err(|error| OpenError::Open { place: location.to_string(), source: StoreError::from(error) })
+    }
+
+    /// Opens the database, which is made if it is a file that does not exist, and brings its schema up to
+    /// date. After an unclean stop its integrity is checked first.
+    ///
+    /// # Errors
+    /// It cannot be reached or used, is damaged, or was written by a newer version.
+    pub async fn open(location: &Location, clock: &WallClock) -> Result<Self, OpenError> {
         let failed = |error: sqlx::Error| OpenError::Open {
-            path: path.display().to_string(),
+            place: location.to_string(),
             source: StoreError::from(error),
         };
-        let mut connection = dialect::connect_writer(path).await.map_err(failed)?;
+        let mut connection = dialect::connect_writer(location).await.map_err(failed)?;
         migrate::migrate(&mut connection, clock.now()).await?;
         if !properties::stopped_cleanly(&mut connection).await.map_err(failed)? {
             tracing::warn!("the server was not stopped cleanly; checking the database");
@@ -124,9 +149,10 @@ impl Store {
         }
         properties::set_stopped_cleanly(&mut connection, false).await.map_err(failed)?;
         let readers = AnyPoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(Engine::of(location).readers())
+            .acquire_timeout(READER_WAIT)
             .after_connect(|connection, _| Box::pin(dialect::prepare_reader(connection)))
-            .connect_with(dialect::options(path))
+            .connect_with(dialect::options(location).map_err(failed)?)
             .await
             .map_err(failed)?;
         Ok(Self { writer: Writer::start(connection), readers })
@@ -170,5 +196,7 @@ fn places(rows: usize, columns: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
+#[cfg(test)]
+pub(crate) mod scratch;
 #[cfg(test)]
 mod tests;

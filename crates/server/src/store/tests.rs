@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::clock::Moment;
 use devices::{Device, DeviceChange, DeviceState};
+use scratch::{Scratch, on_both_engines};
 
 fn device(number: usize) -> Device {
     Device {
@@ -21,10 +22,6 @@ fn device(number: usize) -> Device {
     }
 }
 
-async fn open(folder: &Path) -> Store {
-    Store::open(&folder.join("updraft.db"), &WallClock::from_fn(|| Moment(1))).await.unwrap()
-}
-
 async fn add(store: &Store, number: usize) -> Result<(), StoreError> {
     store
         .write(move |connection| {
@@ -33,33 +30,30 @@ async fn add(store: &Store, number: usize) -> Result<(), StoreError> {
         .await
 }
 
-#[tokio::test]
-async fn what_was_acknowledged_is_there_after_opening_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(what_was_acknowledged_is_there_after_opening_again);
+async fn what_was_acknowledged_is_there_after_opening_again(scratch: Scratch) {
+    let store = scratch.open().await;
     add(&store, 1).await.unwrap();
     store.close().await;
     assert!(matches!(add(&store, 2).await, Err(StoreError::Closed)));
-    let store = open(folder.path()).await;
+    let store = scratch.open().await;
     let found =
         devices::by_endpoint(&mut store.read().await.unwrap(), "urn:imei:000000000000001").await.unwrap();
     assert_eq!(found, Some(device(1)));
 }
 
-#[tokio::test]
-async fn a_failing_change_leaves_the_others_of_its_transaction_alone() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(a_failing_change_leaves_the_others_of_its_transaction_alone);
+async fn a_failing_change_leaves_the_others_of_its_transaction_alone(scratch: Scratch) {
+    let store = scratch.open().await;
     let (one, twice, other) = tokio::join!(add(&store, 1), add(&store, 1), add(&store, 2));
     assert!(one.is_ok() && twice.is_err() && other.is_ok(), "{one:?} {twice:?} {other:?}");
     let page = devices::page(&mut store.read().await.unwrap(), "", "", 10).await.unwrap();
     assert_eq!(page.len(), 2);
 }
 
-#[tokio::test]
-async fn many_changes_share_few_commits() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(many_changes_share_few_commits);
+async fn many_changes_share_few_commits(scratch: Scratch) {
+    let store = scratch.open().await;
     let done = Arc::new(AtomicUsize::new(0));
     let tasks: Vec<_> = (0..500)
         .map(|number| {
@@ -78,17 +72,15 @@ async fn many_changes_share_few_commits() {
     assert_eq!(page.len(), 500);
 }
 
-#[tokio::test]
-async fn readers_cannot_write() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(readers_cannot_write);
+async fn readers_cannot_write(scratch: Scratch) {
+    let store = scratch.open().await;
     assert!(devices::insert(&mut store.read().await.unwrap(), &device(1)).await.is_err());
 }
 
-#[tokio::test]
-async fn states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_again);
+async fn states_of_many_devices_are_written_at_once_and_keep_what_is_not_told_again(scratch: Scratch) {
+    let store = scratch.open().await;
     for number in 0..450 {
         add(&store, number).await.unwrap();
     }
@@ -123,10 +115,9 @@ async fn write_changes(store: &Store, changes: Vec<(String, DeviceChange)>) {
     write.await.unwrap();
 }
 
-#[tokio::test]
-async fn a_warning_keeps_what_the_device_said_and_goes_with_an_empty_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(a_warning_keeps_what_the_device_said_and_goes_with_an_empty_one);
+async fn a_warning_keeps_what_the_device_said_and_goes_with_an_empty_one(scratch: Scratch) {
+    let store = scratch.open().await;
     add(&store, 1).await.unwrap();
     let heard = DeviceChange {
         address: Some("coaps://192.0.2.7:1".to_owned()),
@@ -147,10 +138,9 @@ async fn a_warning_keeps_what_the_device_said_and_goes_with_an_empty_one() {
     }
 }
 
-#[tokio::test]
-async fn a_device_keeps_its_newest_thousand_values() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(a_device_keeps_its_newest_thousand_values);
+async fn a_device_keeps_its_newest_thousand_values(scratch: Scratch) {
+    let store = scratch.open().await;
     add(&store, 1).await.unwrap();
     let value = |number: i64, at: i64| {
         let path = format!("/31000/{number}");
@@ -172,10 +162,9 @@ async fn a_device_keeps_its_newest_thousand_values() {
     assert_eq!((of("/31000/0"), of("/31000/5"), of("/31000/6")), (None, Some(15), Some(5_000)));
 }
 
-#[tokio::test]
-async fn search_takes_every_letter_as_it_is() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(search_takes_every_letter_as_it_is);
+async fn search_takes_every_letter_as_it_is(scratch: Scratch) {
+    let store = scratch.open().await;
     add(&store, 1).await.unwrap();
     let reader = &mut store.read().await.unwrap();
     for (search, found) in [("imei", 1), ("%", 0), ("_", 0), ("\\", 0), ("'", 0)] {
@@ -183,10 +172,9 @@ async fn search_takes_every_letter_as_it_is() {
     }
 }
 
-#[tokio::test]
-async fn a_database_of_a_newer_version_is_refused_with_the_remedy() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path()).await;
+on_both_engines!(a_database_of_a_newer_version_is_refused_with_the_remedy);
+async fn a_database_of_a_newer_version_is_refused_with_the_remedy(scratch: Scratch) {
+    let store = scratch.open().await;
     let newer = store.write(|connection| {
         Box::pin(async move {
             sqlx::query("INSERT INTO schema_steps VALUES (99, 0)").execute(connection).await?;
@@ -195,7 +183,7 @@ async fn a_database_of_a_newer_version_is_refused_with_the_remedy() {
     });
     newer.await.unwrap();
     store.close().await;
-    let error = Store::open(&folder.path().join("updraft.db"), &WallClock::system()).await.unwrap_err();
+    let error = Store::open(&scratch.location(), &WallClock::system()).await.unwrap_err();
     assert!(error.to_string().contains("schema 99"), "{error}");
 }
 
@@ -204,25 +192,27 @@ async fn a_file_that_is_no_database_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("updraft.db");
     std::fs::write(&path, "x".repeat(5_000)).unwrap();
-    assert!(matches!(Store::open(&path, &WallClock::system()).await, Err(OpenError::Open { .. })));
+    assert!(matches!(
+        Store::open(&Location::File(path), &WallClock::system()).await,
+        Err(OpenError::Open { .. })
+    ));
 }
 
 #[tokio::test]
 async fn damage_is_found_after_an_unclean_stop() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("updraft.db");
-    let store = open(folder.path()).await;
+    let scratch = Scratch::sqlite();
+    let store = scratch.open().await;
     for number in 0..200 {
         add(&store, number).await.unwrap();
     }
     store.close().await;
     // A row in the table and not in its index, as a torn page leaves it; and no note of a clean stop.
-    let mut connection = dialect::connect_writer(&path).await.unwrap();
+    let mut connection = scratch.connect().await;
     let damage = "PRAGMA writable_schema = ON; \
         UPDATE sqlite_schema SET sql = replace(sql, '(endpoint)', '(name)') WHERE name = 'devices_endpoint';";
     sqlx::raw_sql(damage).execute(&mut connection).await.unwrap();
     properties::set_stopped_cleanly(&mut connection, false).await.unwrap();
     sqlx::Connection::close(connection).await.unwrap();
-    let error = Store::open(&path, &WallClock::system()).await.unwrap_err();
+    let error = Store::open(&scratch.location(), &WallClock::system()).await.unwrap_err();
     assert!(matches!(error, OpenError::Damaged(_)), "{error}");
 }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use sqlx::{AnyConnection, Connection};
 use tokio::sync::{mpsc, oneshot};
 
-use super::dialect::BEGIN;
+use super::dialect::Engine;
 use super::{Change, StoreError, properties};
 
 /// Most changes in one transaction.
@@ -120,7 +120,7 @@ async fn transaction(
     first: Box<dyn Job>,
     queue: &mut mpsc::Receiver<Order>,
 ) -> Option<oneshot::Sender<()>> {
-    if let Err(error) = execute(connection, BEGIN).await {
+    if let Err(error) = execute(connection, Engine::of_connection(connection).begin()).await {
         report(&error, "a transaction could not start");
         first.refuse(error);
         return None;

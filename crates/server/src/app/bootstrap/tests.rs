@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use lwm2m::bootstrap::Security as Given;
 
-use super::super::tests::start;
+use super::super::tests::start_in;
 use super::super::{AddBootstrap, AddDevice, AddDeviceError, Key};
 use super::*;
 use crate::secrets::Psk;
 use crate::store::Store;
+use crate::store::scratch::{Scratch, on_both_engines};
 
 fn device(endpoint: &str) -> AddDevice {
     AddDevice {
@@ -69,20 +69,19 @@ async fn keys(store: &Store) -> i64 {
 }
 
 /// The server ends without a chance to do anything, and starts on what is on the disk.
-async fn cut(folder: &Path, app: App, store: Store) -> (App, Store) {
+async fn cut(scratch: &Scratch, app: App, store: Store) -> (App, Store) {
     // Closing only notes that the end was clean; what counts was committed before.
     store.close().await;
     drop((app, store));
-    let (app, orders, store) = start(folder).await;
+    let (app, orders, store) = start_in(scratch).await;
     drop(orders);
     app.end_interrupted_bootstraps().await.unwrap();
     (app, store)
 }
 
-#[tokio::test]
-async fn sec_k05_each_bootstrap_that_was_used_is_followed_by_another_key() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, store) = start(folder.path()).await;
+on_both_engines!(sec_k05_each_bootstrap_that_was_used_is_followed_by_another_key);
+async fn sec_k05_each_bootstrap_that_was_used_is_followed_by_another_key(scratch: Scratch) {
+    let (app, _orders, store) = start_in(&scratch).await;
     app.add_device(device("one")).await.unwrap();
     let mut seen = BTreeMap::new();
     for _ in 0..3 {
@@ -96,22 +95,22 @@ async fn sec_k05_each_bootstrap_that_was_used_is_followed_by_another_key() {
     assert_eq!(seen.keys().filter(|identity| app.directory().by_identity(identity).is_some()).count(), 1);
 }
 
+on_both_engines!(sec_k06_f37_no_cut_locks_a_device_out);
 /// The server ends before each step, and the device holds what it held before that step or after it: it always
 /// gets in, and there are never three keys.
-#[tokio::test]
-async fn sec_k06_f37_no_cut_locks_a_device_out() {
+async fn sec_k06_f37_no_cut_locks_a_device_out(scratch: Scratch) {
     const STEPS: usize = 5;
     for cut_before in 0..=STEPS {
         for finished in [false, true] {
-            let folder = tempfile::tempdir().unwrap();
-            let (mut app, _orders, mut store) = start(folder.path()).await;
+            let scratch = scratch.another().await;
+            let (mut app, _orders, mut store) = start_in(&scratch).await;
             app.add_device(device("one")).await.unwrap();
             let mut held = credential(&app.prepare_bootstrap("one").await.unwrap());
             registers(&app, &held).await;
             let old = held.clone();
             for step in 0..STEPS {
                 if step == cut_before {
-                    (app, store) = cut(folder.path(), app, store).await;
+                    (app, store) = cut(&scratch, app, store).await;
                     assert!(gets_in(&app, &held), "cut before step {step}, finished: {finished}");
                 }
                 match step {
@@ -139,20 +138,20 @@ async fn sec_k06_f37_no_cut_locks_a_device_out() {
     }
 }
 
-#[tokio::test]
-async fn sec_k06_a_key_that_cannot_be_stored_is_not_given() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, store) = start(folder.path()).await;
+on_both_engines!(sec_k06_a_key_that_cannot_be_stored_is_not_given);
+async fn sec_k06_a_key_that_cannot_be_stored_is_not_given(scratch: Scratch) {
+    let (app, _orders, store) = start_in(&scratch).await;
     app.add_device(device("one")).await.unwrap();
     store.close().await;
     assert!(matches!(app.prepare_bootstrap("one").await, Err(PrepareError::Store(_))));
     assert!(app.directory().by_endpoint("one").is_some_and(|device| device.staged.is_none()));
 }
 
-#[tokio::test]
-async fn accounts_of_a_device_go_before_those_of_its_model_and_these_before_those_of_everybody() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(accounts_of_a_device_go_before_those_of_its_model_and_these_before_those_of_everybody);
+async fn accounts_of_a_device_go_before_those_of_its_model_and_these_before_those_of_everybody(
+    scratch: Scratch,
+) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     app.add_device(device("one")).await.unwrap();
     let source = async || app.bootstrap_servers_of("one").await.unwrap().unwrap().from;
     assert_eq!(source().await, Source::BuiltIn);
@@ -174,10 +173,9 @@ async fn accounts_of_a_device_go_before_those_of_its_model_and_these_before_thos
     assert_eq!(app.shared_bootstrap_servers().await.unwrap().len(), 3);
 }
 
-#[tokio::test]
-async fn s0_106_several_servers_are_given_each_with_its_own_key_and_times() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(s0_106_several_servers_are_given_each_with_its_own_key_and_times);
+async fn s0_106_several_servers_are_given_each_with_its_own_key_and_times(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     app.add_device(device("one")).await.unwrap();
     let own = || Target::Device("one".to_owned());
     app.put_bootstrap_server(own(), server(1)).await.unwrap();
@@ -199,10 +197,9 @@ async fn s0_106_several_servers_are_given_each_with_its_own_key_and_times() {
     assert_eq!(plain.security, Given::None);
 }
 
-#[tokio::test]
-async fn what_no_device_could_use_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(what_no_device_could_use_is_refused);
+async fn what_no_device_could_use_is_refused(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     app.add_device(device("one")).await.unwrap();
     let given = || Some(("there".to_owned(), Psk::from_bytes(vec![7; 16])));
     let uri = |uri: &str| Some(uri.to_owned());
@@ -239,10 +236,9 @@ async fn what_no_device_could_use_is_refused() {
     app.put_bootstrap_server(Target::Default, server(16)).await.unwrap();
 }
 
-#[tokio::test]
-async fn a_device_that_was_not_added_for_it_is_given_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(a_device_that_was_not_added_for_it_is_given_nothing);
+async fn a_device_that_was_not_added_for_it_is_given_nothing(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     app.add_device(super::super::tests::device("one", "identity", &"ab".repeat(32))).await.unwrap();
     for endpoint in ["one", "nobody"] {
         assert!(matches!(app.prepare_bootstrap(endpoint).await, Err(PrepareError::Unknown)));
@@ -251,10 +247,9 @@ async fn a_device_that_was_not_added_for_it_is_given_nothing() {
     assert!(matches!(error, TriggerError::NotBootstrapped(_)));
 }
 
-#[tokio::test]
-async fn sec_k06_a_device_that_had_a_key_may_be_bootstrapped_and_goes_over_to_the_new_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(sec_k06_a_device_that_had_a_key_may_be_bootstrapped_and_goes_over_to_the_new_one);
+async fn sec_k06_a_device_that_had_a_key_may_be_bootstrapped_and_goes_over_to_the_new_one(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let key = "ab".repeat(32);
     app.add_device(super::super::tests::device("one", "identity", &key)).await.unwrap();
     let wanted = |identity: &str, key| AddBootstrap { key: Some((identity.to_owned(), key)), model: None };
@@ -281,10 +276,9 @@ async fn sec_k06_a_device_that_had_a_key_may_be_bootstrapped_and_goes_over_to_th
     assert!(matches!(app.prepare_bootstrap("one").await, Err(PrepareError::Unknown)));
 }
 
-#[tokio::test]
-async fn a_server_that_nobody_could_find_is_not_given() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, _store) = start(folder.path()).await;
+on_both_engines!(a_server_that_nobody_could_find_is_not_given);
+async fn a_server_that_nobody_could_find_is_not_given(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
     let plain = AddDevice { security: Security::None, ..device("one") };
     app.add_device(plain).await.unwrap();
     // The server of these tests listens for DTLS only.
@@ -296,15 +290,14 @@ async fn a_server_that_nobody_could_find_is_not_given() {
     assert_eq!(plan.servers[0].security, Given::None);
 }
 
-#[tokio::test]
-async fn what_happened_is_kept_and_an_interrupted_bootstrap_is_told() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, _orders, store) = start(folder.path()).await;
+on_both_engines!(what_happened_is_kept_and_an_interrupted_bootstrap_is_told);
+async fn what_happened_is_kept_and_an_interrupted_bootstrap_is_told(scratch: Scratch) {
+    let (app, _orders, store) = start_in(&scratch).await;
     app.add_device(device("one")).await.unwrap();
     app.prepare_bootstrap("one").await.unwrap();
     let last = async |app: &App| app.device("one").await.unwrap().unwrap().bootstrap.unwrap().last.unwrap();
     assert_eq!(last(&app).await.result, bootstraps::RUNNING);
-    let (app, _store) = cut(folder.path(), app, store).await;
+    let (app, _store) = cut(&scratch, app, store).await;
     assert_eq!(last(&app).await.result, bootstraps::FAILED);
     assert!(last(&app).await.detail.contains("the server ended"));
     let end = BootstrapEnd {

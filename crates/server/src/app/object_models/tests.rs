@@ -2,7 +2,8 @@ use lwm2m::path::Path as Place;
 use lwm2m::value::Kind;
 
 use super::*;
-use crate::app::tests::start;
+use crate::app::tests::start_in;
+use crate::store::scratch::{Scratch, on_both_engines};
 
 const TANK: ObjectId = ObjectId(30_000);
 const FIRST: ObjectVersion = ObjectVersion::FIRST;
@@ -34,10 +35,9 @@ fn loaded(app: &App) -> Vec<(u16, String, Source)> {
         .collect()
 }
 
-#[tokio::test]
-async fn what_is_added_is_in_force_at_once_and_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, mut orders, store) = start(folder.path()).await;
+on_both_engines!(what_is_added_is_in_force_at_once_and_after_a_restart);
+async fn what_is_added_is_in_force_at_once_and_after_a_restart(scratch: Scratch) {
+    let (app, mut orders, store) = start_in(&scratch).await;
     assert_eq!(app.model().kind_at(LEVEL), None);
     let added = app.add_object_models(&tank("Integer"), false).await.unwrap();
     assert_eq!(&*added[0].definition.name, "Tank");
@@ -45,19 +45,18 @@ async fn what_is_added_is_in_force_at_once_and_after_a_restart() {
     assert!(matches!(orders.try_recv(), Ok(Order::ModelChanged)));
     drop((app, orders));
     store.close().await;
-    let (app, _orders, store) = start(folder.path()).await;
+    let (app, _orders, store) = start_in(&scratch).await;
     assert_eq!(app.model().kind_at(LEVEL), Some(Kind::Integer));
     app.remove_object_model(TANK, FIRST).await.unwrap();
     assert_eq!(app.model(), ObjectModel::CORE);
     store.close().await;
-    let (app, ..) = start(folder.path()).await;
+    let (app, ..) = start_in(&scratch).await;
     assert_eq!(app.model(), ObjectModel::CORE);
 }
 
-#[tokio::test]
-async fn the_same_again_changes_nothing_and_another_text_must_be_meant() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, ..) = start(folder.path()).await;
+on_both_engines!(the_same_again_changes_nothing_and_another_text_must_be_meant);
+async fn the_same_again_changes_nothing_and_another_text_must_be_meant(scratch: Scratch) {
+    let (app, ..) = start_in(&scratch).await;
     app.add_object_models(&tank("Integer"), false).await.unwrap();
     app.add_object_models(&tank("Integer"), false).await.unwrap();
     let error = app.add_object_models(&tank("Float"), false).await.unwrap_err();
@@ -72,10 +71,9 @@ async fn the_same_again_changes_nothing_and_another_text_must_be_meant() {
     assert_eq!(loaded(&app).len(), 2);
 }
 
-#[tokio::test]
-async fn a_built_in_object_stays_and_nothing_else_of_the_file_is_taken() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, ..) = start(folder.path()).await;
+on_both_engines!(a_built_in_object_stays_and_nothing_else_of_the_file_is_taken);
+async fn a_built_in_object_stays_and_nothing_else_of_the_file_is_taken(scratch: Scratch) {
+    let (app, ..) = start_in(&scratch).await;
     let both = file(&[xml(30_000, "1.0", "Integer"), xml(5, "1.9", "Integer")]);
     for replace in [false, true] {
         let error = app.add_object_models(&both, replace).await.unwrap_err();
@@ -120,10 +118,9 @@ async fn a_folder_is_read_as_far_as_it_can_be_and_the_rest_is_told() {
     assert!(missing.faults[0].reason.starts_with("the folder cannot be read: "), "{missing:?}");
 }
 
-#[tokio::test]
-async fn what_is_added_goes_before_the_folder_until_it_is_removed() {
-    let folder = tempfile::tempdir().unwrap();
-    let (app, ..) = start(folder.path()).await;
+on_both_engines!(what_is_added_goes_before_the_folder_until_it_is_removed);
+async fn what_is_added_goes_before_the_folder_until_it_is_removed(scratch: Scratch) {
+    let (app, ..) = start_in(&scratch).await;
     let definition = ddf::read(&tank("Integer")).unwrap().remove(0);
     app.inner.object_models.change(|known| {
         known.in_folder.insert(key(&definition), (definition, "tank.xml".to_owned()));

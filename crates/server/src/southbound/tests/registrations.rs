@@ -72,16 +72,15 @@ impl Rig {
     }
 }
 
-#[tokio::test]
-async fn a_registration_is_taken_up_after_a_restart_with_its_session_until_it_ends() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(a_registration_is_taken_up_after_a_restart_with_its_session_until_it_ends);
+async fn a_registration_is_taken_up_after_a_restart_with_its_session_until_it_ends(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     rig.register_and_save(1, snapshot(false)).await;
     rig.stop().await;
 
     for starts in 1..3 {
-        let rig = Rig::open(folder.path()).await;
+        let rig = Rig::open(&scratch).await;
         let [(shard, restored)] = rig.restored()[..] else { panic!("one is taken up") };
         assert_eq!((shard, &restored.snapshot), (1, &snapshot(false)));
         let (session, since) = restored.session.as_ref().unwrap();
@@ -90,19 +89,18 @@ async fn a_registration_is_taken_up_after_a_restart_with_its_session_until_it_en
         rig.stop().await;
     }
 
-    let rig = Rig::open(folder.path()).await;
+    let rig = Rig::open(&scratch).await;
     let gone = Event::Deregistered { endpoint: ENDPOINT.into(), why: lwm2m::server::Gone::Expired };
     rig.reports.send((1, Report::Event(gone))).await.unwrap();
     rig.stop().await;
-    let rig = Rig::open(folder.path()).await;
+    let rig = Rig::open(&scratch).await;
     assert!(rig.restored().is_empty());
     assert!(!rig.app.device(ENDPOINT).await.unwrap().unwrap().state.unwrap().registered);
 }
 
-#[tokio::test]
-async fn a_device_without_dtls_is_taken_up_where_its_address_leads() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(a_device_without_dtls_is_taken_up_where_its_address_leads);
+async fn a_device_without_dtls_is_taken_up_where_its_address_leads(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let open = crate::app::AddDevice {
         endpoint: ENDPOINT.to_owned(),
         name: String::new(),
@@ -117,25 +115,26 @@ async fn a_device_without_dtls_is_taken_up_where_its_address_leads() {
     let shard = net::shard_of(remote, TWO);
     rig.register_and_save(1 - shard, there).await;
     rig.stop().await;
-    let rig = Rig::open(folder.path()).await;
+    let rig = Rig::open(&scratch).await;
     assert_eq!(rig.restored()[..].iter().map(|(shard, _)| *shard).collect::<Vec<_>>(), [usize::from(shard)]);
 }
 
-#[tokio::test]
-async fn sec_k07_a_registration_of_a_device_that_was_removed_and_added_again_is_not_taken_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(sec_k07_a_registration_of_a_device_that_was_removed_and_added_again_is_not_taken_up);
+async fn sec_k07_a_registration_of_a_device_that_was_removed_and_added_again_is_not_taken_up(
+    scratch: Scratch,
+) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     rig.register_and_save(1, snapshot(false)).await;
     rig.app.remove_device(ENDPOINT).await.unwrap();
     rig.app.add_device(device(ENDPOINT, "other", KEY)).await.unwrap();
     rig.stop().await;
-    assert!(Rig::open(folder.path()).await.restored().is_empty());
+    assert!(Rig::open(&scratch).await.restored().is_empty());
 }
 
-#[tokio::test]
-async fn a_device_that_moves_between_shards_has_one_registration() {
-    let mut rig = Rig::new().await;
+on_both_engines!(a_device_that_moves_between_shards_has_one_registration);
+async fn a_device_that_moves_between_shards_has_one_registration(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     rig.register(0).await;
     rig.register(1).await;
@@ -147,9 +146,9 @@ async fn a_device_that_moves_between_shards_has_one_registration() {
     assert!(matches!(rig.told(1).await, ShardCommand::Operate { id: sent, .. } if sent == id));
 }
 
-#[tokio::test]
-async fn an_operation_is_sent_once_and_its_answer_and_value_are_kept() {
-    let mut rig = Rig::new().await;
+on_both_engines!(an_operation_is_sent_once_and_its_answer_and_value_are_kept);
+async fn an_operation_is_sent_once_and_its_answer_and_value_are_kept(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     rig.register(1).await;
     let id = rig.queue(OperationKind::Execute).await;
@@ -172,10 +171,9 @@ async fn an_operation_is_sent_once_and_its_answer_and_value_are_kept() {
     }
 }
 
-#[tokio::test]
-async fn what_was_on_the_wire_when_the_server_was_killed_is_unknown_and_the_rest_goes_on() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(what_was_on_the_wire_when_the_server_was_killed_is_unknown_and_the_rest_goes_on);
+async fn what_was_on_the_wire_when_the_server_was_killed_is_unknown_and_the_rest_goes_on(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     rig.register(0).await;
     let executed = rig.queue(OperationKind::Execute).await;
@@ -183,15 +181,15 @@ async fn what_was_on_the_wire_when_the_server_was_killed_is_unknown_and_the_rest
     rig.told(0).await;
     rig.stop().await;
 
-    let mut rig = Rig::open(folder.path()).await;
+    let mut rig = Rig::open(&scratch).await;
     assert_eq!(rig.ended(executed).await.state, "unknown");
     rig.register(1).await;
     assert!(matches!(rig.told(1).await, ShardCommand::Operate { id, .. } if id == read));
 }
 
-#[tokio::test]
-async fn sec_n08_a_hundred_operations_wait_for_a_device_and_no_more() {
-    let rig = Rig::new().await;
+on_both_engines!(sec_n08_a_hundred_operations_wait_for_a_device_and_no_more);
+async fn sec_n08_a_hundred_operations_wait_for_a_device_and_no_more(scratch: Scratch) {
+    let rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     for _ in 0..crate::app::operations::MOST_WAITING {
         rig.queue(OperationKind::Read).await;
@@ -206,10 +204,9 @@ async fn sec_n08_a_hundred_operations_wait_for_a_device_and_no_more() {
     assert!(matches!(error, crate::app::operations::QueueOperationError::Full(_)), "{error}");
 }
 
-#[tokio::test]
-async fn o08_o09_a_wanted_observation_begins_again_unless_it_was_taken_up() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(o08_o09_a_wanted_observation_begins_again_unless_it_was_taken_up);
+async fn o08_o09_a_wanted_observation_begins_again_unless_it_was_taken_up(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     let mut saved = snapshot(false);
     rig.register_and_save(1, saved.clone()).await;
@@ -246,7 +243,7 @@ async fn o08_o09_a_wanted_observation_begins_again_unless_it_was_taken_up() {
     rig.reports.send((0, Report::Saved(vec![saved]))).await.unwrap();
     rig.stop().await;
 
-    let mut rig = Rig::open(folder.path()).await;
+    let mut rig = Rig::open(&scratch).await;
     let updated = || Event::Updated { endpoint: endpoint.clone(), registration: None };
     rig.reports.send((0, Report::Event(updated()))).await.unwrap();
     // Not asked again, until the shard says that it has ended.
@@ -263,16 +260,15 @@ async fn o08_o09_a_wanted_observation_begins_again_unless_it_was_taken_up() {
     assert_eq!(request.kind, OperationKind::Observe);
 }
 
-#[tokio::test]
-async fn an_upgrade_goes_on_at_the_shard_that_has_the_registration_of_its_device() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(an_upgrade_goes_on_at_the_shard_that_has_the_registration_of_its_device);
+async fn an_upgrade_goes_on_at_the_shard_that_has_the_registration_of_its_device(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     let (upgrade, home, _) = rig.upgrade().await;
     let elsewhere = 1 - home;
     rig.register_and_save(elsewhere, snapshot(false)).await;
     rig.stop().await;
 
-    let rig = Rig::open(folder.path()).await;
+    let rig = Rig::open(&scratch).await;
     let starts = |commands: &Vec<Command>| {
         let wanted = upgrade_id(upgrade.key);
         commands
@@ -283,10 +279,9 @@ async fn an_upgrade_goes_on_at_the_shard_that_has_the_registration_of_its_device
     assert_eq!(places, [usize::from(elsewhere)]);
 }
 
-#[tokio::test]
-async fn what_was_learnt_of_the_formats_of_a_device_is_used_after_a_restart() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut rig = Rig::open(folder.path()).await;
+on_both_engines!(what_was_learnt_of_the_formats_of_a_device_is_used_after_a_restart);
+async fn what_was_learnt_of_the_formats_of_a_device_is_used_after_a_restart(scratch: Scratch) {
+    let mut rig = Rig::open(&scratch).await;
     rig.app.add_device(device(ENDPOINT, "identity", KEY)).await.unwrap();
     rig.register_and_save(1, snapshot(false)).await;
     let memory: lwm2m::server::FormatMemory = "read-many=112-11542".parse().unwrap();
@@ -299,6 +294,6 @@ async fn what_was_learnt_of_the_formats_of_a_device_is_used_after_a_restart() {
     rig.reports.send((1, Report::Saved(vec![saved]))).await.unwrap();
     rig.stop().await;
 
-    let rig = Rig::open(folder.path()).await;
+    let rig = Rig::open(&scratch).await;
     assert_eq!(rig.restored()[0].1.snapshot, formats);
 }

@@ -68,9 +68,9 @@ fn sessions() -> Vec<(SessionBytes, Link)> {
 }
 
 /// The data folder of a server with all devices registered.
-async fn fill(folder: &Path) {
-    let (app, _orders, store) = crate::app::tests::start(folder).await;
-    let life = Life::begin(&store, folder).await.unwrap();
+async fn fill(scratch: &Scratch) {
+    let (app, _orders, store) = start_in(scratch).await;
+    let life = Life::begin(&store, scratch.path()).await.unwrap();
     let added = futures_util::stream::iter(0..DEVICES).map(|number| {
         let (app, name) = (app.clone(), endpoint(number));
         let key: String = psk(number).iter().map(|byte| format!("{byte:02x}")).collect();
@@ -98,13 +98,12 @@ async fn fill(folder: &Path) {
     store.close().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_devices_are_taken_up() {
-    let folder = tempfile::tempdir().unwrap();
-    fill(folder.path()).await;
+on_both_engines!(many_devices_are_taken_up);
+async fn many_devices_are_taken_up(scratch: Scratch) {
+    fill(&scratch).await;
 
-    let (app, _orders, store) = crate::app::tests::start(folder.path()).await;
-    let life = Life::begin(&store, folder.path()).await.unwrap();
+    let (app, _orders, store) = start_in(&scratch).await;
+    let life = Life::begin(&store, scratch.path()).await.unwrap();
     let timeouts = Timeouts::from(&Config::read(&Sources::default()).unwrap().upgrade);
     let (offers, _served) = crate::files::Offers::new();
     let (_dispatcher, commands) = Dispatcher::load(app.clone(), TWO, timeouts, offers, life).await.unwrap();

@@ -7,20 +7,20 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions, Row};
 
+use super::Meaning;
+
 /// Everything but what paths are usually made of.
 const OUTSIDE_PATHS: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
 
 /// How to open this file; it is created if missing.
 pub fn options(path: &Path) -> AnyConnectOptions {
-    sqlx::any::install_default_drivers();
     let path = path.to_string_lossy();
     let url = format!("sqlite://{}?mode=rwc", utf8_percent_encode(&path, OUTSIDE_PATHS));
     AnyConnectOptions::from_str(&url).expect("the path is encoded").disable_statement_logging()
 }
 
-/// The one connection that changes anything.
-pub async fn connect_writer(path: &Path) -> sqlx::Result<AnyConnection> {
-    let mut connection = options(path).connect().await?;
+pub async fn connect_writer(options: AnyConnectOptions) -> sqlx::Result<AnyConnection> {
+    let mut connection = options.connect().await?;
     // FULL: what was acknowledged survives a power cut. The lock is waited for, since a backup may hold it.
     let pragmas = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
                    PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON";
@@ -28,16 +28,8 @@ pub async fn connect_writer(path: &Path) -> sqlx::Result<AnyConnection> {
     Ok(connection)
 }
 
-/// Makes a reader unable to write.
-pub async fn prepare_reader(connection: &mut AnyConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql("PRAGMA query_only = ON; PRAGMA busy_timeout = 5000").execute(connection).await?;
-    Ok(())
-}
+pub const PREPARE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000";
 
-/// How a writing transaction starts: with the lock, so that it cannot fail half way for want of it.
-pub const BEGIN: &str = "BEGIN IMMEDIATE";
-
-/// What is wrong with the database, if anything.
 pub async fn integrity_fault(connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
     let answer: String =
         sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?.try_get(0)?;
@@ -49,7 +41,12 @@ pub async fn integrity_fault(connection: &mut AnyConnection) -> sqlx::Result<Opt
     Ok(table.map(|table| format!("a row of {table} refers to a row that does not exist")))
 }
 
-/// SQLITE_FULL.
-pub fn is_disk_full(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == "13")
+/// A result code of SQLite, extended or not.
+pub fn meaning(code: &str) -> Meaning {
+    match code.parse::<u32>().map(|code| code & 0xFF) {
+        Ok(13) => Meaning::DiskFull,
+        Ok(8) => Meaning::ReadOnly,
+        Ok(5 | 6) => Meaning::Unavailable,
+        _ => Meaning::Other,
+    }
 }
