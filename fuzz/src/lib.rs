@@ -12,8 +12,10 @@ mod dtls_ends;
 pub mod dtls_handshake;
 pub mod dtls_record;
 pub mod formats;
+pub mod intel_hex;
 pub mod register_query;
 mod script;
+pub mod zip_package;
 
 #[cfg(fuzzing)]
 #[doc(hidden)]
@@ -31,6 +33,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("ddf", ddf::target),
     ("dtls_handshake", dtls_handshake::target),
     ("dtls_record", dtls_record::target),
+    ("intel_hex", intel_hex::target),
     ("link_format", formats::link_format),
     ("lwm2m_cbor", formats::lwm2m_cbor),
     ("lwm2m_json", formats::lwm2m_json),
@@ -38,6 +41,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("senml_cbor", formats::senml_cbor),
     ("senml_json", formats::senml_json),
     ("tlv", formats::tlv),
+    ("zip_package", zip_package::target),
 ];
 
 /// What libFuzzer calls; without it a program that replays the files it is given.

@@ -76,7 +76,8 @@ impl Exchange {
     fn new() -> Self {
         let mut server = Server::new(Config::default(), Arc::new(Everybody), [1; 32]);
         let remote = ([192, 0, 2, 1], 40_000).into();
-        let up = SessionEvent::Up { link: LINK, identity: b"identity", remote, request: None, resumed: false };
+        let up =
+            SessionEvent::Up { link: LINK, identity: b"identity", remote, request: None, resumed: false };
         server.handle_session(up, Instant::ZERO);
         let config = coap::Config { max_datagram_out: 1_400, ..coap::Config::default() };
         Self { server, device: Endpoint::new(config, [2; 32]), now: Instant::ZERO }
