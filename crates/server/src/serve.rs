@@ -36,6 +36,8 @@ pub enum ServeError {
     Start(#[from] StartError),
     #[error("cannot write the ports file")]
     PortsFile(#[source] std::io::Error),
+    #[error("another updraft server has taken over the database; this one has stopped")]
+    Superseded,
     #[error("the REST API stopped")]
     Api(#[source] std::io::Error),
 }
@@ -111,8 +113,15 @@ pub async fn serve(
     let files = tokio::spawn(files.serve(offers, stopped.clone()));
     let api = tokio::spawn(http::serve(listener, app, stopped));
     tokio::pin!(api);
+    let mut superseded = false;
     let ended = tokio::select! {
         ended = &mut api => ended,
+        () = store.superseded() => {
+            tracing::error!("another updraft server has taken over the database; stopping");
+            superseded = true;
+            stopping.send_replace(true);
+            api.await
+        }
         () = stop => {
             tracing::info!("stopping");
             stopping.send_replace(true);
@@ -127,6 +136,9 @@ pub async fn serve(
     running.stop().await;
     store.close().await;
     tracing::info!("stopped");
+    if superseded {
+        return Err(ServeError::Superseded);
+    }
     // A panic in the API is a fault of ours and was told by the panic itself.
     ended.unwrap_or(Ok(())).map_err(ServeError::Api)
 }

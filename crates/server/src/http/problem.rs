@@ -56,6 +56,27 @@ impl Problem {
                 )
                 .remedy("Nothing was changed. Try again when the database is there; the server goes on by itself.")
             }
+            StoreError::Superseded => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "superseded",
+                "Another server has the database now",
+                what,
+            )
+            .remedy("Nothing was changed. Ask the server that was started last."),
+            StoreError::OutcomeUnknown => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "outcome-unknown",
+                "It is not known whether the change was stored",
+                what,
+            )
+            .remedy("The database was lost in the middle of it. Look at the result before trying again."),
+            StoreError::Conflict(_) => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database-busy",
+                "The database was busy with something else",
+                what,
+            )
+            .remedy("Nothing was changed. Try again."),
             StoreError::ReadOnly(_) => Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database-read-only",

@@ -4,6 +4,7 @@ use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::StoreError;
 use super::dialect::Engine;
+use super::fence::{self, Fence};
 use crate::clock::Moment;
 
 /// The steps, oldest first; a step that was released is never changed.
@@ -44,26 +45,31 @@ pub enum MigrationError {
     },
 }
 
-/// Applies the steps that are missing.
-pub async fn migrate(connection: &mut AnyConnection, now: Moment) -> Result<(), MigrationError> {
+/// Takes the database over and applies the steps that are missing. A server that still uses it is kept from
+/// writing into a schema that it does not know.
+pub async fn migrate(connection: &mut AnyConnection, now: Moment) -> Result<Fence, MigrationError> {
     let failed = |step| move |error: sqlx::Error| MigrationError::Step { step, source: error.into() };
     let found = version(connection).await.map_err(failed(0))?;
     let known = STEPS.last().map_or(0, |(step, _)| *step);
     if found > known {
         return Err(MigrationError::TooNew { found, known });
     }
+    let mut fence = Fence::claim(connection).await.map_err(failed(found))?;
     for (step, text) in STEPS.iter().filter(|(step, _)| *step > found) {
-        apply(connection, *step, text, now).await.map_err(failed(*step))?;
+        apply(connection, fence, (*step, text), now).await.map_err(failed(*step))?;
+        fence.was_committed();
         tracing::info!(step, "the database schema was brought up to date");
     }
-    Ok(())
+    Ok(fence)
 }
 
 async fn version(connection: &mut AnyConnection) -> sqlx::Result<i64> {
     let tables = "CREATE TABLE IF NOT EXISTS schema_steps (step BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
                   CREATE TABLE IF NOT EXISTS properties (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)";
-    let tables = Engine::of_connection(connection).schema(tables).into_owned();
-    sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *connection).await?;
+    for tables in [tables, fence::TABLE] {
+        let tables = Engine::of_connection(connection).schema(tables).into_owned();
+        sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *connection).await?;
+    }
     let row = sqlx::query("SELECT CAST(COALESCE(MAX(step), 0) AS BIGINT) FROM schema_steps")
         .fetch_one(connection)
         .await?;
@@ -72,13 +78,19 @@ async fn version(connection: &mut AnyConnection) -> sqlx::Result<i64> {
 
 async fn apply(
     connection: &mut AnyConnection,
-    step: i64,
-    text: &'static str,
+    fence: Fence,
+    (step, text): (i64, &'static str),
     now: Moment,
 ) -> sqlx::Result<()> {
     let engine = Engine::of_connection(connection);
     sqlx::raw_sql(engine.begin()).execute(&mut *connection).await?;
     let applied = async {
+        let counted = sqlx::raw_sql(AssertSqlSafe(fence.count())).execute(&mut *connection).await?;
+        if counted.rows_affected() == 0 {
+            return Err(sqlx::Error::Configuration(
+                "another updraft server has taken over the database".into(),
+            ));
+        }
         sqlx::raw_sql(AssertSqlSafe(engine.schema(text).into_owned())).execute(&mut *connection).await?;
         sqlx::query("INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)")
             .bind(step)

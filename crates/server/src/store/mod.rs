@@ -10,8 +10,10 @@ pub mod bootstraps;
 pub mod credentials;
 pub mod devices;
 mod dialect;
+mod fence;
 mod folder;
 mod images;
+mod link;
 mod lives;
 mod location;
 mod migrate;
@@ -40,6 +42,7 @@ use sqlx::{Any, AnyConnection, AnyPool};
 use dialect::{Engine, Meaning};
 pub use folder::{DataFolder, FolderError};
 pub use images::{ImageError, ImageHash, Images, Incoming, Limits, Stamp};
+use link::Link;
 pub use lives::{Life, LifeError};
 pub use location::{Location, PasswordError, ServerUrl, UrlError};
 pub use migrate::MigrationError;
@@ -72,12 +75,28 @@ pub enum StoreError {
     /// The database is not there.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Arc<sqlx::Error>),
+    /// Another server has taken the database over.
+    #[error("another updraft server has taken over the database; this one has to stop")]
+    Superseded,
+    /// The connection was lost while it was committed, and has not come back.
+    #[error("the database was lost in the middle of a change; whether it was stored is not known")]
+    OutcomeUnknown,
+    /// Other transactions were in the way again and again.
+    #[error("the database was busy with the same rows again and again")]
+    Conflict(#[source] Arc<sqlx::Error>),
     /// Anything else that a statement can meet.
     #[error("the database refused a statement")]
     Database(#[source] Arc<sqlx::Error>),
     /// The server is stopping.
     #[error("the database is closed")]
     Closed,
+}
+
+impl StoreError {
+    /// A connection has ended in the middle of something.
+    fn connection_lost() -> Self {
+        Self::Unavailable(Arc::new(sqlx::Error::Io(std::io::ErrorKind::ConnectionAborted.into())))
+    }
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -87,7 +106,8 @@ impl From<sqlx::Error> for StoreError {
             Meaning::DiskFull => Self::DiskFull,
             Meaning::ReadOnly => Self::ReadOnly(Arc::new(error)),
             Meaning::Unavailable => Self::Unavailable(Arc::new(error)),
-            Meaning::Conflict | Meaning::Other => Self::Database(Arc::new(error)),
+            Meaning::Conflict => Self::Conflict(Arc::new(error)),
+            Meaning::Other => Self::Database(Arc::new(error)),
         }
     }
 }
@@ -140,7 +160,7 @@ impl Store {
             source: StoreError::from(error),
         };
         let mut connection = dialect::connect_writer(location).await.map_err(failed)?;
-        migrate::migrate(&mut connection, clock.now()).await?;
+        let fence = migrate::migrate(&mut connection, clock.now()).await?;
         if !properties::stopped_cleanly(&mut connection).await.map_err(failed)? {
             tracing::warn!("the server was not stopped cleanly; checking the database");
             if let Some(fault) = dialect::integrity_fault(&mut connection).await.map_err(failed)? {
@@ -155,20 +175,26 @@ impl Store {
             .connect_with(dialect::options(location).map_err(failed)?)
             .await
             .map_err(failed)?;
-        Ok(Self { writer: Writer::start(connection), readers })
+        Ok(Self { writer: Writer::start(Link::new(location.clone(), connection, fence)), readers })
     }
 
-    /// Makes a change durable. Its answer comes after the commit.
+    /// Makes a change durable. Its answer comes after the commit. It may be run several times, with nothing
+    /// left of those before: when another transaction was in the way, or the connection was lost.
     ///
     /// # Errors
     /// What the change gives, or why it could not be committed.
     pub async fn write<T, E, F>(&self, change: F) -> Result<T, E>
     where
-        F: for<'c> FnOnce(&'c mut AnyConnection) -> Change<'c, T, E> + Send + 'static,
+        F: for<'c> FnOnce(&'c mut AnyConnection) -> Change<'c, T, E> + Clone + Send + 'static,
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: From<StoreError> + std::error::Error + Send + 'static,
     {
         self.writer.write(change).await
+    }
+
+    /// Waits until another server has taken the database over, if ever. Nothing can be changed from then on.
+    pub async fn superseded(&self) {
+        self.writer.superseded().await;
     }
 
     /// A connection for reading.

@@ -5,6 +5,8 @@ use crate::clock::Moment;
 use devices::{Device, DeviceChange, DeviceState};
 use scratch::{Scratch, on_both_engines};
 
+mod postgresql;
+
 fn device(number: usize) -> Device {
     Device {
         id: format!("id-{number:04}"),

@@ -3,6 +3,7 @@
 //! A device gets the accounts that were made for it; without any those of its model; without these the ones
 //! for everybody; and if there are none at all, one account at this server.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::AnyConnection;
@@ -146,7 +147,7 @@ impl App {
         if let Some((_, psk)) = &server.given {
             psk.check_length(self.inner.settings.key_lengths).map_err(ServersError::BadKey)?;
         }
-        let app = self.clone();
+        let (app, server) = (self.clone(), Arc::new(server));
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {
                 let (owner, device) = owner(connection, &target).await?;
@@ -154,7 +155,7 @@ impl App {
                 if known.len() >= MOST && known.iter().all(|known| known.short_id != server.short_id) {
                     return Err(ServersError::TooMany);
                 }
-                let row = app.server_row(owner, device.as_ref(), server)?;
+                let row = app.server_row(owner, device.as_ref(), &server)?;
                 rows::put(connection, &row).await?;
                 Ok(row)
             })
@@ -166,13 +167,13 @@ impl App {
         &self,
         owner: String,
         device: Option<&Device>,
-        server: PutServer,
+        server: &PutServer,
     ) -> Result<BootstrapServer, NoRandomness> {
         let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
-        let given = match (device, server.given) {
+        let given = match (device, &server.given) {
             (Some(device), Some((identity, psk))) => {
-                let sealed = self.inner.vault.seal(key_owner(&device.id, server.short_id), &psk)?;
-                Some(GivenKey { identity, sealed, prefix: psk.prefix() })
+                let sealed = self.inner.vault.seal(key_owner(&device.id, server.short_id), psk)?;
+                Some(GivenKey { identity: identity.clone(), sealed, prefix: psk.prefix() })
             }
             _ => None,
         };
@@ -180,10 +181,10 @@ impl App {
             owner,
             short_id: server.short_id,
             device_id: device.map(|device| device.id.clone()),
-            uri: server.uri,
+            uri: server.uri.clone(),
             lifetime_seconds: seconds(server.lifetime),
             hold_off_seconds: seconds(server.hold_off),
-            binding: server.binding,
+            binding: server.binding.clone(),
             store_notifications: server.store_notifications,
             minimum_period_seconds: server.minimum_period.map(seconds),
             maximum_period_seconds: server.maximum_period.map(seconds),

@@ -57,6 +57,11 @@ impl Engine {
         }
     }
 
+    /// Whether other servers can reach the database: the lock of the data folder does not keep them away.
+    pub const fn is_shared(self) -> bool {
+        matches!(self, Self::Postgres)
+    }
+
     /// Connections for reading.
     pub const fn readers(self) -> u32 {
         match self {

@@ -34,7 +34,7 @@ const PREPARE_WRITER: &str = "\
     WHERE current_setting('synchronous_commit') IN ('off', 'local'); \
     SET idle_in_transaction_session_timeout = '10s'; \
     SET default_transaction_isolation = 'read committed'; \
-    SET default_transaction_read_only = off";
+    SET client_min_messages = warning";
 
 pub const PREPARE_READER: &str = "SET default_transaction_read_only = on";
 
