@@ -156,7 +156,7 @@ fn check_entry(
         Some((b'/', plain)) => (plain, true),
         _ => (raw_name, false),
     };
-    let name = name::parse(plain, header.has(flag::UTF8));
+    let name = name::parse(plain);
     let name = name.map_err(|fault| ArchiveError::Name { entry, fault })?.to_owned();
     if let Some(kind) = kind_of(record.external_attributes, slash) {
         return Err(ArchiveError::NotAFile { name, kind });
@@ -304,22 +304,23 @@ fn check_local_header(
     if raw_name != member.name.as_bytes() {
         return Err(ArchiveError::HeadersDiffer { name: name(), field: HeaderField::Name });
     }
+    check_extra_fields(&member.name, raw_name, extra)?;
     if let Some(field) = difference(&local.header, &member.header) {
         return Err(ArchiveError::HeadersDiffer { name: name(), field });
     }
-    check_extra_fields(&member.name, raw_name, extra)?;
     Ok(content_at)
 }
 
 /// What a local header says differently. Where a descriptor follows, it may leave out what that says.
 fn difference(local: &Header, directory: &Header) -> Option<HeaderField> {
-    let silent = local.has(flag::DESCRIPTOR) && (local.crc, local.compressed_size, local.size) == (0, 0, 0);
+    let same =
+        |local_value: u32, value| local_value == value || local.has(flag::DESCRIPTOR) && local_value == 0;
     let fields = [
         (HeaderField::Flags, local.flags == directory.flags),
         (HeaderField::Method, local.method == directory.method),
-        (HeaderField::Checksum, silent || local.crc == directory.crc),
-        (HeaderField::CompressedSize, silent || local.compressed_size == directory.compressed_size),
-        (HeaderField::Size, silent || local.size == directory.size),
+        (HeaderField::Checksum, same(local.crc, directory.crc)),
+        (HeaderField::CompressedSize, same(local.compressed_size, directory.compressed_size)),
+        (HeaderField::Size, same(local.size, directory.size)),
     ];
     fields.into_iter().find(|(_, same)| !same).map(|(field, _)| field)
 }

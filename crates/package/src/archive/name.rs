@@ -15,7 +15,7 @@ pub enum NameFault {
         /// How many.
         bytes: usize,
     },
-    /// It is not ASCII, and not UTF-8 that is marked so.
+    /// It is not UTF-8.
     Encoding,
     /// It holds a separator of folders or drives: `/`, `\` or `:`.
     Path,
@@ -32,7 +32,7 @@ impl fmt::Display for NameFault {
         match self {
             Self::Empty => formatter.write_str("is empty"),
             Self::TooLong { bytes } => write!(formatter, "has {bytes} bytes; {LONGEST_NAME} are allowed"),
-            Self::Encoding => formatter.write_str("is neither ASCII nor marked as UTF-8"),
+            Self::Encoding => formatter.write_str("is not UTF-8"),
             Self::Path => formatter.write_str("holds a path; only plain file names are allowed"),
             Self::Edge => formatter.write_str("begins or ends with a dot or a blank"),
             Self::Character(character) => {
@@ -43,13 +43,13 @@ impl fmt::Display for NameFault {
     }
 }
 
-/// The name in a header; `utf8` tells whether it is marked so (APPNOTE 4.4.4, bit 11).
-pub(super) fn parse(bytes: &[u8], utf8: bool) -> Result<&str, NameFault> {
+/// The name in a header. Without the mark of UTF-8 (APPNOTE 4.4.4, bit 11) it would be code page 437, but
+/// Info-ZIP on UNIX writes UTF-8 and does not mark it, and nobody writes 437.
+pub(super) fn parse(bytes: &[u8]) -> Result<&str, NameFault> {
     if bytes.len() > LONGEST_NAME {
         return Err(NameFault::TooLong { bytes: bytes.len() });
     }
-    let name = str::from_utf8(bytes).ok().filter(|name| utf8 || name.is_ascii());
-    let name = name.ok_or(NameFault::Encoding)?;
+    let name = str::from_utf8(bytes).map_err(|_| NameFault::Encoding)?;
     check(name)?;
     Ok(name)
 }

@@ -26,6 +26,14 @@ pub fn good() -> Vec<(&'static str, Vec<u8>)> {
         ("backwards", forged(|forge| forge.backwards = true)),
         ("described", described(true)),
         ("described without a mark", described(false)),
+        (
+            "described, with the size in front",
+            with(|entry| {
+                entry.describe(true);
+                entry.local.size = entry.said.size;
+            }),
+        ),
+        ("UTF-8 without a mark", with(|entry| *entry = entry.clone().named("固件.bin".as_bytes(), 0))),
         ("a comment", forged(|forge| forge.comment = b"version 2".to_vec())),
         ("the longest comment", forged(|forge| forge.comment = vec![b' '; 0xFFFF])),
         ("a comment of an entry", with(|entry| entry.comment = b"PK\x05\x06".to_vec())),
