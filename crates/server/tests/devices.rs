@@ -32,7 +32,12 @@ fn a_device_is_added_listed_shown_and_removed() {
 
     let made = server.json(&["device", "add", "odd/name ?", "--identity", "odd"]);
     assert_eq!(made["generated_key"].as_str().unwrap().len(), 64);
-    assert_eq!(server.json(&["device", "add", "plain", "--no-security"])["device"]["security"], "none");
+    let refused = server.fails(1, &["device", "add", "plain", "--no-security"]);
+    assert!(refused.contains("allow_no_security=true"), "{refused}");
+    let lab = server.lab_product();
+    let plain = server.json(&["device", "add", "plain", "--no-security", "--product", lab]);
+    assert_eq!(plain["device"]["security"], "none");
+    assert_eq!(plain["device"]["product"]["name"], "Lab/GM01Q/Bench");
 
     let listed = server.json(&["device", "list"]);
     let endpoints: Vec<&str> =
@@ -129,8 +134,10 @@ fn what_does_not_exist_and_what_other_pages_ask_is_a_problem_too() {
 fn long_lists_come_in_pages_without_gap_or_repetition() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"));
+    let lab = server.lab_product();
     for number in 0..25 {
-        let body = json!({"endpoint": format!("device {number:02}"), "security": "none"}).to_string();
+        let endpoint = format!("device {number:02}");
+        let body = json!({"endpoint": endpoint, "security": "none", "product": lab}).to_string();
         assert_eq!(server.request("POST", "/api/v1/devices", &[JSON], body.as_bytes()).0, 201);
     }
     let (mut seen, mut cursor) = (Vec::new(), String::new());

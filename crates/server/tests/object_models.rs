@@ -44,7 +44,7 @@ fn tank(version: &str, kind: &str) -> String {
 fn an_object_that_is_added_names_types_and_checks_what_a_device_has() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start_with(&folder.path().join("data"), &["lwm2m.coap_bind=127.0.0.1:0"]);
-    server.json(&["device", "add", ENDPOINT, "--no-security"]);
+    server.json(&["device", "add", ENDPOINT, "--no-security", "--product", server.lab_product()]);
     let device = Device::register(&server, "</3/0>,</30000>;ver=1.0,</30000/0>");
     // Nobody knows the object: the values are bytes without names, and any text is sent.
     let read = &server.json(&["device", "read", ENDPOINT, "/30000/0"])["answer"]["values"];

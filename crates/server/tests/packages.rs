@@ -121,7 +121,7 @@ fn f21_a_full_disk_refuses_an_upload_and_nothing_else() {
     let (status, problem) = chunked(&server, &bytes);
     assert_eq!(status, 507, "{problem}");
     assert_nothing_stored(&server);
-    server.json(&["device", "add", "x", "--no-security"]);
+    server.json(&["device", "add", "x", "--identity", "x"]);
     assert_eq!(upload(&server, "name=x", &image("A", "1", &[1; 100_000])).0, 201);
     assert!(server.stop().0.success());
 }

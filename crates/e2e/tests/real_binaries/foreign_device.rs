@@ -6,12 +6,12 @@ use std::process::Command;
 
 use e2e::{Conditions, Process, Program, binary};
 
-use crate::rig::{NEW, OLD, PATIENCE, Rig};
+use crate::rig::{LAB_PRODUCT, NEW, OLD, PATIENCE, Rig};
 
 #[test]
 fn a_device_on_aiocoap_is_upgraded_by_pull() {
     let rig = Rig::start(Conditions::PERFECT);
-    rig.server.answer(&["device", "add", "aiocoap-1", "--no-security"]);
+    rig.server.answer(&["device", "add", "aiocoap-1", "--no-security", "--product", LAB_PRODUCT]);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/aiocoap_device.py");
     let mut command = Command::new(binary(Program::ForeignPython).unwrap_or_else(|error| panic!("{error}")));
     command.arg(script).args([&rig.server.coap().port().to_string(), "aiocoap-1", OLD, NEW]);

@@ -8,6 +8,7 @@ mod credentials;
 mod foreign_device;
 mod open_device;
 mod operations;
+mod products;
 mod profiles;
 mod put_off;
 mod rig;

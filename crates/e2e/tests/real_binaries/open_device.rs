@@ -3,7 +3,7 @@
 use e2e::Conditions;
 use serde_json::json;
 
-use crate::rig::{Module, NEW, PATIENCE, Rig};
+use crate::rig::{LAB_PRODUCT, Module, NEW, PATIENCE, Rig};
 
 const OPEN_IMEI: &str = "356938035643809";
 const OPEN_ENDPOINT: &str = "urn:imei:356938035643809";
@@ -37,7 +37,7 @@ fn a_module_without_encryption_downloads_from_a_shard_that_is_not_its_own() {
 
 /// Adds a device that comes without encryption and switches its module on. There is no relay between them.
 fn open_module(rig: &Rig, arguments: &[&str]) -> Module {
-    rig.server.answer(&["device", "add", OPEN_ENDPOINT, "--no-security"]);
+    rig.server.answer(&["device", "add", OPEN_ENDPOINT, "--no-security", "--product", LAB_PRODUCT]);
     rig.module_at(&format!("coap://{}", rig.server.coap()), OPEN_IMEI, arguments)
 }
 

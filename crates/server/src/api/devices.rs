@@ -50,6 +50,11 @@ pub struct AddDevice {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(write_only)]
     pub key: Option<String>,
+    /// The product that it is, by id or name; otherwise what it reports says so. Needed for a device without
+    /// encryption and for one with a key of fewer than 16 bytes: only some products allow that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "Quectel/NBIoTDevice")]
+    pub product: Option<String>,
     /// How it is bootstrapped, if it is. With security `psk` it then needs no identity and no key: it is given
     /// fresh ones at each bootstrap.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -133,13 +138,37 @@ pub struct Device {
     /// then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staged_credential: Option<StagedCredential>,
+    /// The product that it is, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub product: Option<DeviceProduct>,
     /// How it is bootstrapped, if it is, and how it went the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bootstrap: Option<DeviceBootstrap>,
 }
 
-impl From<row::Device> for Device {
-    fn from(device: row::Device) -> Self {
+/// The product of a device.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+pub struct DeviceProduct {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Whether an operator said so; otherwise it is known by what the device reports.
+    pub assigned: bool,
+}
+
+/// Which product a device is.
+#[derive(Serialize, Deserialize, ToSchema, Clone, PartialEq, Eq, Debug)]
+#[serde(deny_unknown_fields)]
+pub struct SetDeviceProduct {
+    /// The product, by id or name; `null`: what the device reports says so.
+    #[schema(example = "Quectel/NBIoTDevice")]
+    pub product: Option<String>,
+}
+
+impl Device {
+    /// What is shown of a device of this product.
+    pub fn new(device: row::Device, product: Option<&app::products::Product>) -> Self {
         let state = device.state.unwrap_or_default();
         let known = state.last_seen_at != 0;
         let moment = |at: i64| Moment(at).to_string();
@@ -165,6 +194,11 @@ impl From<row::Device> for Device {
             binding: state.binding.filter(|binding| !binding.is_empty()),
             queue_mode: state.queue_mode,
             objects: state.objects.as_deref().map(paths).unwrap_or_default(),
+            product: product.map(|product| DeviceProduct {
+                id: product.id.clone(),
+                name: product.name(),
+                assigned: device.product_id.is_some(),
+            }),
             staged_credential: device.staged.map(StagedCredential::from),
             bootstrap: device.bootstrap.map(DeviceBootstrap::from),
         }

@@ -19,7 +19,7 @@ pub use bootstrap::{
     AddBootstrap, BootstrapAccounts, BootstrapServer, BootstrapSource, BootstrapState, BootstrapStep,
     DeviceBootstrap, PutBootstrapServer, StagedCredential, TriggerBootstrap,
 };
-pub use devices::{AddDevice, AddedDevice, Device, Security};
+pub use devices::{AddDevice, AddedDevice, Device, DeviceProduct, Security, SetDeviceProduct};
 pub use files::FilesCertificate;
 pub use object_models::{
     ObjectModel, ObjectModelFault, ObjectModelFolder, ObjectSource, ObjectXml, ResourceModel,

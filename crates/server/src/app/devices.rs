@@ -1,8 +1,9 @@
 //! Adding, finding and removing devices.
 
+use super::products::{self, FindProductError, NeedsPermission};
 use super::{Admitted, App, BootstrapAccess, DeviceKey, Order, Security};
 use crate::clock::Moment;
-use crate::secrets::{Fingerprint, NoRandomness, Psk, PskError};
+use crate::secrets::{Fingerprint, NoRandomness, Psk, PskError, PskLengths};
 use crate::store::bootstraps::{self, DeviceBootstrap};
 use crate::store::credentials::{self, Credential};
 use crate::store::devices::{self, Device};
@@ -15,6 +16,8 @@ pub struct AddDevice {
     pub endpoint: String,
     /// What people call it; may be empty.
     pub name: String,
+    /// The product that it is, by id or name; without it, what it reports says so.
+    pub product: Option<String>,
     /// How it connects to the management server.
     pub security: Security,
     /// Identity and key for that; with [`Security::Psk`] it may do without only if it is bootstrapped.
@@ -82,6 +85,12 @@ pub enum AddDeviceError {
     /// Not a key.
     #[error(transparent)]
     BadKey(PskError),
+    /// No product is meant by that name.
+    #[error(transparent)]
+    Product(#[from] FindProductError),
+    /// Only some products may do without.
+    #[error(transparent)]
+    NeedsPermission(#[from] NeedsPermission),
     /// There is such a device.
     #[error("a device with the endpoint name {0} exists already")]
     EndpointTaken(String),
@@ -136,6 +145,15 @@ impl App {
     /// What was asked for is wrong or taken, or cannot be stored.
     pub async fn add_device(&self, wanted: AddDevice) -> Result<AddedDevice, AddDeviceError> {
         check(&wanted)?;
+        // What its product allows is not taken back while the device is added.
+        let _in_order = self.inner.devices_change.read().await;
+        let product = wanted.product.as_deref().map(|name| self.find_product(name)).transpose()?;
+        let is_open = wanted.security == Security::None
+            || wanted.bootstrap.as_ref().is_some_and(|bootstrap| bootstrap.key.is_none());
+        if is_open {
+            products::check_open(product.as_deref())?;
+        }
+        let lengths = products::key_lengths(product.as_deref());
         let mut device = Device {
             id: uuid::Uuid::now_v7().to_string(),
             domain: ROOT_DOMAIN.to_owned(),
@@ -148,12 +166,12 @@ impl App {
             key_prefix: None,
             staged: None,
             bootstrap: None,
-            product_id: None,
+            product_id: product.map(|product| product.id.clone()),
         };
-        let (active, generated) = self.own_key(wanted.key)?;
+        let (active, generated) = own_key(wanted.key, lengths)?;
         let (first, generated_bootstrap) = match wanted.bootstrap {
             Some(AddBootstrap { key, model }) => {
-                let (key, generated) = self.own_key(key)?;
+                let (key, generated) = own_key(key, lengths)?;
                 let security = if key.is_some() { Security::Psk } else { Security::None };
                 let security = security.code().to_owned();
                 device.bootstrap = Some(DeviceBootstrap { security, model, ..DeviceBootstrap::default() });
@@ -171,7 +189,6 @@ impl App {
             }
             sealed.push(self.seal_for(&device, credentials::BOOTSTRAP, key)?);
         }
-        let _in_order = self.inner.devices_change.read().await;
         let device = self.insert(device, sealed).await?;
         self.inner.directory.insert(Admitted {
             device_id: device.id.clone(),
@@ -183,23 +200,6 @@ impl App {
         });
         tracing::info!(endpoint = device.endpoint, security = device.security, "device added");
         Ok(AddedDevice { device, generated, generated_bootstrap })
-    }
-
-    /// A key as it was asked for, and once more if it was made here.
-    pub(super) fn own_key(
-        &self,
-        wanted: Option<(String, Key)>,
-    ) -> Result<(Option<DeviceKey>, Option<Psk>), AddDeviceError> {
-        let Some((identity, key)) = wanted else { return Ok((None, None)) };
-        let (psk, generated) = match key {
-            Key::Given(psk) => (psk, None),
-            Key::Generated => {
-                let psk = Psk::generate()?;
-                (psk.clone(), Some(psk))
-            }
-        };
-        psk.check_length(self.inner.settings.key_lengths).map_err(AddDeviceError::BadKey)?;
-        Ok((Some(DeviceKey { version: 1, identity, psk }), generated))
     }
 
     fn seal_for(
@@ -287,6 +287,23 @@ impl App {
     pub fn now(&self) -> Moment {
         self.inner.clock.now()
     }
+}
+
+/// A key as it was asked for, and once more if it was made here.
+pub(super) fn own_key(
+    wanted: Option<(String, Key)>,
+    lengths: PskLengths,
+) -> Result<(Option<DeviceKey>, Option<Psk>), AddDeviceError> {
+    let Some((identity, key)) = wanted else { return Ok((None, None)) };
+    let (psk, generated) = match key {
+        Key::Given(psk) => (psk, None),
+        Key::Generated => {
+            let psk = Psk::generate()?;
+            (psk.clone(), Some(psk))
+        }
+    };
+    psk.check_length(lengths).map_err(AddDeviceError::BadKey)?;
+    Ok((Some(DeviceKey { version: 1, identity, psk }), generated))
 }
 
 pub(super) async fn check_unused(

@@ -42,7 +42,7 @@ pub use upgrades::{AUTOMATIC, Past, ResumeError, StartUpgrade, Started, UpgradeC
 
 use crate::clock::WallClock;
 use crate::config::Config;
-use crate::secrets::{PskLengths, Vault};
+use crate::secrets::Vault;
 use crate::store::upgrades::UpgradeKey;
 use crate::store::{Images, Store};
 use crate::uri::Host;
@@ -137,7 +137,6 @@ impl PullBases {
 /// What the use cases need to know of the configuration.
 #[derive(Clone, Debug)]
 struct Settings {
-    key_lengths: PskLengths,
     /// `None` is reckoned from size and rate.
     upgrade_timeout: Option<std::time::Duration>,
     pull_bases: PullBases,
@@ -187,13 +186,8 @@ impl App {
         pull_bases: PullBases,
     ) -> Result<(Self, mpsc::Receiver<Order>), StartError> {
         let (orders, received) = mpsc::channel(ORDERS);
-        let lengths = if config.lwm2m.allow_short_keys { PskLengths::AnyLength } else { PskLengths::Strong };
-        let settings = Settings {
-            key_lengths: lengths,
-            upgrade_timeout: config.upgrade.timeout,
-            pull_bases,
-            awake: config.lwm2m.awake,
-        };
+        let settings =
+            Settings { upgrade_timeout: config.upgrade.timeout, pull_bases, awake: config.lwm2m.awake };
         let inner = Inner {
             store,
             images,

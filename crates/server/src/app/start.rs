@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::products::check_open;
 use super::{Admitted, App, BootstrapAccess, DeviceKey, Security};
 use crate::secrets::{KeyFileError, Owner, Vault, create_key_file, hex, read_key_file};
 use crate::store::credentials::StoredKey;
@@ -87,7 +88,9 @@ impl App {
             let Some(last) = page.last() else { break };
             after.clone_from(&last.device_id);
             for row in page {
-                self.inner.directory.insert(self.admitted(row));
+                if let Some(admitted) = self.admitted(row) {
+                    self.inner.directory.insert(admitted);
+                }
             }
         }
         let forget = self.inner.store.write(|connection| {
@@ -96,7 +99,8 @@ impl App {
         forget.await
     }
 
-    fn admitted(&self, row: credentials::Admitted) -> Admitted {
+    /// How a device may connect, if it may at all.
+    pub(super) fn admitted(&self, row: credentials::Admitted) -> Option<Admitted> {
         let open = |kind: &str, stored: Option<&StoredKey>| {
             let stored = stored?;
             let owner = Owner { domain: &row.domain, device: &row.device_id, kind, version: stored.version };
@@ -106,21 +110,32 @@ impl App {
             });
             Some(DeviceKey { version: stored.version, identity: stored.identity.clone(), psk: opened.ok()? })
         };
+        let product = row.product_id.as_deref().and_then(|id| self.product(id));
+        let may_be_open = check_open(product.as_deref()).is_ok();
+        // An unknown word can only come from a newer version; a key is then the safe reading.
+        let security = Security::from_code(&row.security).unwrap_or(Security::Psk);
+        if security == Security::None && !may_be_open {
+            tracing::warn!(
+                endpoint = row.endpoint,
+                "a device without encryption is kept out: its product does not allow it; see `updraft device \
+                 set-product`"
+            );
+            return None;
+        }
         let bootstrap_key = open(credentials::BOOTSTRAP, row.bootstrap.as_ref());
         let bootstrap = match row.bootstrap_security.as_deref().and_then(Security::from_code) {
-            Some(Security::None) => Some(BootstrapAccess::None),
+            Some(Security::None) => may_be_open.then_some(BootstrapAccess::None),
             Some(Security::Psk) => bootstrap_key.map(BootstrapAccess::Psk),
             None => None,
         };
-        Admitted {
+        Some(Admitted {
             active: open(credentials::PSK, row.active.as_ref()),
             staged: open(credentials::PSK, row.staged.as_ref()).map(Box::new),
             bootstrap: bootstrap.map(Box::new),
-            // An unknown word can only come from a newer version; a key is then the safe reading.
-            security: Security::from_code(&row.security).unwrap_or(Security::Psk),
+            security,
             device_id: row.device_id,
             endpoint: row.endpoint,
-        }
+        })
     }
 
     async fn remove_leftovers(&self) -> Result<(), StartError> {

@@ -34,10 +34,23 @@ pub(crate) fn device(endpoint: &str, identity: &str, key: &str) -> AddDevice {
     AddDevice {
         endpoint: endpoint.to_owned(),
         name: String::new(),
+        product: None,
         security: Security::Psk,
         key: Some((identity.to_owned(), Key::Given(psk))),
         bootstrap: None,
     }
+}
+
+/// Imports a product that allows everything; gives its name.
+pub(crate) async fn lab_product(app: &App) -> String {
+    let profile = serde_json::json!({"devices": [{
+        "manufacturerId": "lab", "manufacturerName": "Lab", "model": "GM01Q", "protocolType": "CoAP",
+        "deviceType": "Bench",
+        "omCapability": {"fwUpgradeCapability": {"supportUpgrade": true, "upgradeProtocolType": "LWM2M"}},
+        "updraft": {"allow_no_security": true, "allow_legacy_keys": true, "signature": "not_required"},
+    }]});
+    let imported = app.import_products(&profile.to_string(), false).await.unwrap();
+    imported[0].product.name()
 }
 
 pub(crate) fn image(model: &str, version: &str, payload: &[u8]) -> Vec<u8> {

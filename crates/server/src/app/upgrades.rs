@@ -106,6 +106,7 @@ impl App {
         if wanted.defer.is_some_and(|defer| defer > LONGEST) {
             return Err(StartUpgradeError::BadDeferral);
         }
+        let wanted = self.with_defaults(wanted).await?;
         let rows = components(&wanted)?;
         let base_uri = self.base_uri(&wanted)?;
         let (device, package, image) = self.fitting(&wanted, base_uri.is_some()).await?;
@@ -152,6 +153,32 @@ impl App {
         let started = Started { upgrade: upgrade.clone(), package, image, components, past };
         self.order(Order::Start(Box::new(started))).await;
         Ok(upgrade)
+    }
+
+    /// With what its product says where the operator says nothing.
+    pub(super) async fn with_defaults(
+        &self,
+        mut wanted: StartUpgrade,
+    ) -> Result<StartUpgrade, StartUpgradeError> {
+        let device = self.device(&wanted.endpoint).await?;
+        let device = device.ok_or_else(|| StartUpgradeError::UnknownDevice(wanted.endpoint.clone()))?;
+        let Some(product) = self.product_of(&device) else { return Ok(wanted) };
+        wanted.delivery = wanted.delivery.or(product.settings.delivery);
+        if wanted.protocol.is_some() || wanted.base_uri.is_some() || wanted.delivery == Some(Delivery::Push) {
+            return Ok(wanted);
+        }
+        let security = Security::from_code(&device.security).unwrap_or(Security::Psk);
+        let protocol = product.download_protocol(security);
+        let offered =
+            |protocol| self.pull_bases().iter().any(|base| Protocol::of_uri(base) == Some(protocol));
+        match protocol {
+            // Another protocol than the product's is no way out.
+            Some(protocol) if wanted.delivery.is_none() && !offered(protocol) => {
+                wanted.delivery = Some(Delivery::Push);
+            }
+            protocol => wanted.protocol = protocol,
+        }
+        Ok(wanted)
     }
 
     /// Where the device has to fetch from, if it is not free to choose.

@@ -35,6 +35,13 @@ pub enum Device {
         /// The endpoint name.
         endpoint: String,
     },
+    /// Say which product a device is.
+    SetProduct {
+        /// The endpoint name.
+        endpoint: String,
+        /// Its id, or its name such as Quectel/NBIoTDevice; none: what the device reports says so.
+        product: Option<String>,
+    },
     /// Tell a device to bootstrap anew: it gets its accounts and fresh keys from the bootstrap server.
     Bootstrap(Trigger),
     #[command(flatten)]
@@ -60,7 +67,11 @@ pub struct Add {
     /// The key in hexadecimal digits. Other users of this machine can see it: --key-file is safer.
     #[arg(long, value_name = "HEX", requires = "identity", conflicts_with = "key_file")]
     key: Option<String>,
-    /// The device connects without encryption, where the server listens for that (lwm2m.coap_bind).
+    /// The product that it is, by id or by name such as Quectel/NBIoTDevice; otherwise what it reports says so.
+    #[arg(long)]
+    product: Option<String>,
+    /// The device connects without encryption, where the server listens for that (lwm2m.coap_bind) and the
+    /// product allows it.
     #[arg(long, conflicts_with = "identity")]
     no_security: bool,
     #[command(flatten)]
@@ -87,6 +98,12 @@ impl Device {
                 output.value(&serde_json::json!({"removed": endpoint}), || format!("removed {endpoint}"));
                 Ok(())
             }
+            Self::SetProduct { endpoint, product } => {
+                let body = api::SetDeviceProduct { product: product.clone() };
+                let device: api::Device = client.put(&format!("{}/product", path(endpoint)), &body)?;
+                output.value(&device, || shown(&device));
+                Ok(())
+            }
             Self::Bootstrap(trigger) => trigger.run(client, output),
             Self::Operate(operate) => operate.run(client, output),
         }
@@ -105,6 +122,7 @@ impl Add {
             security: if self.no_security { api::Security::None } else { api::Security::Psk },
             identity: self.identity.clone(),
             key: given_key(self.key.as_deref(), self.key_file.as_deref())?,
+            product: self.product.clone(),
             bootstrap: self.bootstrap.wanted()?,
         };
         let added: api::AddedDevice = client.post("/api/v1/devices", &body)?;
@@ -170,7 +188,7 @@ fn listed(devices: &[api::Device]) -> String {
     if devices.is_empty() {
         return "no devices; `updraft device add` adds one".to_owned();
     }
-    let header = ["STATUS", "ENDPOINT", "NAME", "MANUFACTURER", "MODEL", "FIRMWARE", "LAST SEEN"];
+    let header = ["STATUS", "ENDPOINT", "NAME", "PRODUCT", "MANUFACTURER", "MODEL", "FIRMWARE", "LAST SEEN"];
     table(
         &header,
         devices.iter().map(|device| {
@@ -179,6 +197,7 @@ fn listed(devices: &[api::Device]) -> String {
                 if device.registered { "registered" } else { "away" }.to_owned(),
                 device.endpoint.clone(),
                 device.name.clone(),
+                device.product.as_ref().map_or_else(|| "-".to_owned(), |product| product.name.clone()),
                 or_dash(&device.manufacturer),
                 or_dash(&device.model),
                 or_dash(&device.firmware_version),
@@ -186,6 +205,14 @@ fn listed(devices: &[api::Device]) -> String {
             ]
         }),
     )
+}
+
+fn product(device: &api::Device) -> String {
+    match &device.product {
+        Some(product) if product.assigned => product.name.clone(),
+        Some(product) => format!("{} (by what it reports)", product.name),
+        None => String::new(),
+    }
 }
 
 fn shown(device: &api::Device) -> String {
@@ -204,6 +231,7 @@ fn shown(device: &api::Device) -> String {
         ),
         ("identity", known(&device.identity)),
         ("key", device.key_prefix.as_ref().map(|prefix| format!("{prefix}…")).unwrap_or_default()),
+        ("product", product(device)),
         ("address", known(&device.address)),
         ("manufacturer", known(&device.manufacturer)),
         ("model", known(&device.model)),

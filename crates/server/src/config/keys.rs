@@ -65,11 +65,6 @@ pub const KEYS: &[Key] = &[
          asleep sooner, such as those in the Power Saving Mode of NB-IoT.",
     ),
     key(
-        "lwm2m.allow_short_keys",
-        "false",
-        "Accept pre-shared keys under 16 bytes, for old devices that cannot hold more.",
-    ),
-    key(
         "lwm2m.object_models",
         "",
         "A folder with object definitions in OMA's XML (files *.xml), read at the start and by\n\

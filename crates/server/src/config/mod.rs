@@ -69,7 +69,6 @@ pub struct Lwm2m {
     pub public_host: Option<Host>,
     pub shards: NonZeroU8,
     pub awake: Duration,
-    pub allow_short_keys: bool,
     pub object_models: Option<PathBuf>,
 }
 

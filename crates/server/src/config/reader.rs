@@ -92,7 +92,6 @@ impl Reader {
         let public_host = self.read("lwm2m.public_host", value::HOST, |text| optional(text, Host::from_str));
         let shards = self.read("lwm2m.shards", "a number from 1 to 64, or 0 for one per processor", shards);
         let awake = self.read("lwm2m.awake", value::DURATION, value::duration);
-        let allow_short_keys = self.read("lwm2m.allow_short_keys", value::BOOL, value::boolean);
         let object_models = self.read("lwm2m.object_models", "the path of a folder", |text| Some(path(text)));
         let (coaps_bind, coap_bind) = (coaps_bind?, coap_bind?);
         if coaps_bind.len() + coap_bind.len() > MAX_SOCKETS {
@@ -107,7 +106,6 @@ impl Reader {
             public_host: public_host?,
             shards: shards?,
             awake: awake?,
-            allow_short_keys: allow_short_keys?,
             object_models: object_models?,
         })
     }

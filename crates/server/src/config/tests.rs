@@ -24,7 +24,6 @@ fn defaults_are_safe() {
     assert!(config.bootstrap.coap_bind.is_empty(), "keys are not sent in clear");
     assert_eq!(config.bootstrap.coaps_bind[0].port(), 5694);
     assert_eq!(config.key_file, Path::new("updraft-data/key-encryption.key"));
-    assert!(!config.lwm2m.allow_short_keys);
 }
 
 #[test]
@@ -65,7 +64,7 @@ fn every_bad_value_is_named_with_place_and_what_is_allowed() {
     check("lwm2m.public_host", "coaps://x", "host name");
     check("lwm2m.shards", "65", "1 to 64");
     check("lwm2m.shards", "many", "1 to 64");
-    check("lwm2m.allow_short_keys", "1", "true or false");
+    check("http.allow_remote_without_sign_in", "1", "true or false");
     check("bootstrap.coaps_bind", "5694", "0.0.0.0:5684");
     check("bootstrap.coap_bind", "on", "\"off\"");
     check("upgrade.timeout", "10", "90s");

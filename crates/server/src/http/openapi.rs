@@ -38,6 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(devices::add::add, devices::list::list))
         .routes(routes!(devices::show::show, devices::remove::remove))
+        .routes(routes!(devices::set_product::set_product))
         .routes(routes!(bootstrap::put::put, bootstrap::list::list, bootstrap::remove::remove))
         .routes(routes!(bootstrap::show::show, bootstrap::trigger::trigger))
         .routes(routes!(bootstrap::allow::allow, bootstrap::forbid::forbid))

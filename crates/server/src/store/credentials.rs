@@ -169,6 +169,8 @@ pub struct Admitted {
     pub domain: String,
     pub endpoint: String,
     pub security: String,
+    /// The product that it was said to be.
+    pub product_id: Option<String>,
     pub active: Option<StoredKey>,
     pub staged: Option<StoredKey>,
     /// How it connects to the bootstrap server, if it may.
@@ -182,6 +184,19 @@ pub async fn admitted_page(
     after: &str,
     limit: i64,
 ) -> sqlx::Result<Vec<Admitted>> {
+    let text = format!("{} WHERE devices.id > $1 ORDER BY devices.id LIMIT $2", select_admitted());
+    let rows = sqlx::query(AssertSqlSafe(text)).bind(after).bind(limit).fetch_all(connection).await?;
+    rows.iter().map(admitted_of).collect()
+}
+
+/// How this device may connect.
+pub async fn admitted(connection: &mut AnyConnection, device_id: &str) -> sqlx::Result<Option<Admitted>> {
+    let text = format!("{} WHERE devices.id = $1", select_admitted());
+    let row = sqlx::query(AssertSqlSafe(text)).bind(device_id).fetch_optional(connection).await?;
+    row.as_ref().map(admitted_of).transpose()
+}
+
+fn select_admitted() -> String {
     const KEYS: [(&str, &str, &str); 3] =
         [("active", PSK, ACTIVE), ("staged", PSK, STAGED), ("bootstrap", BOOTSTRAP, ACTIVE)];
     let columns = KEYS.map(|(name, ..)| {
@@ -196,24 +211,22 @@ pub async fn admitted_page(
              AND {name}.state = '{state}'"
         )
     });
-    let text = format!(
-        "SELECT devices.id, devices.domain, devices.endpoint, devices.security, \
+    format!(
+        "SELECT devices.id, devices.domain, devices.endpoint, devices.security, devices.product_id, \
          device_bootstraps.security AS bootstrap_security{} FROM devices \
-         LEFT JOIN device_bootstraps ON device_bootstraps.device_id = devices.id{} \
-         WHERE devices.id > $1 ORDER BY devices.id LIMIT $2",
+         LEFT JOIN device_bootstraps ON device_bootstraps.device_id = devices.id{}",
         columns.concat(),
         joins.concat()
-    );
-    let rows = sqlx::query(AssertSqlSafe(text)).bind(after).bind(limit).fetch_all(connection).await?;
-    rows.iter().map(admitted).collect()
+    )
 }
 
-fn admitted(row: &AnyRow) -> sqlx::Result<Admitted> {
+fn admitted_of(row: &AnyRow) -> sqlx::Result<Admitted> {
     Ok(Admitted {
         device_id: row.try_get("id")?,
         domain: row.try_get("domain")?,
         endpoint: row.try_get("endpoint")?,
         security: row.try_get("security")?,
+        product_id: row.try_get("product_id")?,
         active: key(row, "active")?,
         staged: key(row, "staged")?,
         bootstrap_security: row.try_get("bootstrap_security")?,

@@ -91,6 +91,20 @@ impl Server {
         text(&output.stderr)
     }
 
+    /// Imports a product that allows everything; gives its name.
+    pub fn lab_product(&self) -> &'static str {
+        let profile = serde_json::json!({"devices": [{
+            "manufacturerId": "lab", "manufacturerName": "Lab", "model": "GM01Q", "protocolType": "CoAP",
+            "deviceType": "Bench",
+            "omCapability": {"fwUpgradeCapability": {"supportUpgrade": true, "upgradeProtocolType": "LWM2M"}},
+            "updraft": {"allow_no_security": true, "allow_legacy_keys": true, "signature": "not_required"},
+        }]});
+        let json = [("content-type", "application/json")];
+        let (status, told) = self.request("POST", "/api/v1/products", &json, profile.to_string().as_bytes());
+        assert!(matches!(status, 200 | 201), "{told}");
+        "Lab/GM01Q"
+    }
+
     /// Sends a request and gives status and JSON (null if the answer is none).
     pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
         let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();

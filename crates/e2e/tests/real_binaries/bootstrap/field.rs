@@ -41,6 +41,7 @@ impl Field {
         let capture = files.path("relay.pcap");
         let relay =
             Relay::start(server.bootstrap().0, conditions, 7, Some(&capture)).expect("ports are free");
+        server.import_lab_product();
         let field = Self { server, relay, files, capture };
         for (name, version) in [("new", NEW), ("old", OLD)] {
             let image = field.files.image(name, version, &[]);

@@ -3,7 +3,7 @@
 use e2e::{Conditions, wait_until};
 
 use super::Field;
-use crate::rig::{ENDPOINT, PATIENCE};
+use crate::rig::{ENDPOINT, LAB_PRODUCT, PATIENCE};
 
 /// The exit code of a module that has given up.
 const GIVEN_UP: Option<i32> = Some(5);
@@ -51,7 +51,7 @@ fn a_device_with_a_key_is_not_bootstrapped_without_encryption() {
 #[test]
 fn a_device_that_may_is_bootstrapped_without_encryption_and_the_operator_is_warned() {
     let field = Field::start_without_device(Conditions::PERFECT);
-    field.server.answer(&["device", "add", ENDPOINT, "--bootstrap-no-security"]);
+    field.server.answer(&["device", "add", ENDPOINT, "--bootstrap-no-security", "--product", LAB_PRODUCT]);
     field.files.write_secret("bootstrap.key", &"42".repeat(32));
     let plain = format!("coap://{}", field.server.bootstrap().1);
     let mut module = field.module_at(&plain, "bootstrap.key", &[]);

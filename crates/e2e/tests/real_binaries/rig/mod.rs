@@ -14,7 +14,7 @@ use serde_json::Value;
 pub use caller::Caller;
 pub use files::{Files, NEW, OLD, PAYLOAD};
 pub use module::Module;
-pub use server::{Server, Setting};
+pub use server::{LAB_PRODUCT, Server, Setting};
 pub use watch::{Ended, Watch};
 
 use std::time::Duration;
@@ -48,6 +48,7 @@ impl Rig {
         let capture = files.path("relay.pcap");
         let relay = Relay::start(server.coaps(), conditions, 7, Some(&capture)).expect("ports are free");
         let rig = Self { server, relay, files, capture };
+        rig.server.import_lab_product();
         rig.add_device(ENDPOINT, ENDPOINT, "device.key");
         for (name, version) in [("new", NEW), ("old", OLD)] {
             let image = rig.files.image(name, version, &[]);

@@ -17,6 +17,26 @@ pub struct Server {
     settings: Vec<Setting>,
 }
 
+/// The product of [`LAB_PROFILE`].
+pub const LAB_PRODUCT: &str = "Lab/GM01Q";
+
+/// Modules are known as it by what they report; one that comes without encryption is told to be it.
+const LAB_PROFILE: &str = r#"{"devices": [{
+  "manufacturerId": "lab",
+  "manufacturerName": "Lab",
+  "model": "GM01Q",
+  "protocolType": "CoAP",
+  "deviceType": "Bench",
+  "omCapability": {"fwUpgradeCapability": {"supportUpgrade": true, "upgradeProtocolType": "LWM2M"}},
+  "updraft": {
+    "module_family": "ryz014",
+    "signature": "not_required",
+    "allow_no_security": true,
+    "allow_legacy_keys": true,
+    "reports": {"manufacturer": "SEQUANS Communications", "model": "GM01Q"}
+  }
+}]}"#;
+
 /// A variable that configures the server, and its value.
 pub type Setting = (&'static str, &'static str);
 
@@ -138,6 +158,13 @@ impl Server {
     pub fn output_of(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+    }
+
+    /// Imports the product that the modules here are, which allows what products in the field should not.
+    pub fn import_lab_product(&self) {
+        let file = self.folder.join("lab-product.json");
+        std::fs::write(&file, LAB_PROFILE).expect("the disk has room");
+        self.answer(&["product", "import", &file.display().to_string()]);
     }
 
     /// Starts to follow an upgrade.

@@ -1,6 +1,7 @@
 //! Which devices may come to the bootstrap server, and how.
 
-use super::super::devices::{check_bootstrap, check_unused};
+use super::super::devices::{check_bootstrap, check_unused, own_key};
+use super::super::products;
 use super::super::{AddBootstrap, AddDeviceError, AddedDevice, App, BootstrapAccess, Security};
 use crate::store::{StoreError, bootstraps, credentials, devices};
 
@@ -17,9 +18,14 @@ impl App {
     ) -> Result<AddedDevice, AddDeviceError> {
         check_bootstrap(&wanted)?;
         let AddBootstrap { key, model } = wanted;
-        let (key, generated_bootstrap) = self.own_key(key)?;
-        let security = if key.is_some() { Security::Psk } else { Security::None };
         let _in_order = self.inner.devices_change.write().await;
+        let unknown = || AddDeviceError::Unknown(endpoint.to_owned());
+        let product = self.product_of(&self.device(endpoint).await?.ok_or_else(unknown)?);
+        let (key, generated_bootstrap) = own_key(key, products::key_lengths(product.as_deref()))?;
+        let security = if key.is_some() { Security::Psk } else { Security::None };
+        if security == Security::None {
+            products::check_open(product.as_deref())?;
+        }
         let (app, name) = (self.clone(), endpoint.to_owned());
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {
@@ -30,6 +36,10 @@ impl App {
                 let version = credentials::next_version(connection, &device.id, kind).await?;
                 credentials::delete(connection, &device.id, kind).await?;
                 bootstraps::allow(connection, &device.id, security.code(), model.as_deref()).await?;
+                if let (None, Some(product)) = (&key, &product) {
+                    // What allows it must not change with what the device reports.
+                    devices::set_product(connection, &device.id, Some(&product.id)).await?;
+                }
                 let key = key.map(|key| super::super::DeviceKey { version, ..key });
                 if let Some(key) = &key {
                     let place = (&*device.domain, &*device.id);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use sqlx::AnyConnection;
 
 use super::super::devices::{is_identity, is_model};
-use super::super::{App, Security};
+use super::super::{App, Security, products};
 use crate::secrets::{NoRandomness, Owner, Psk, PskError};
 use crate::store::bootstrap_servers::{self as rows, BootstrapServer, GivenKey};
 use crate::store::devices::{self, Device};
@@ -144,13 +144,15 @@ impl App {
         server: PutServer,
     ) -> Result<BootstrapServer, ServersError> {
         check(&target, &server)?;
-        if let Some((_, psk)) = &server.given {
-            psk.check_length(self.inner.settings.key_lengths).map_err(ServersError::BadKey)?;
-        }
         let (app, server) = (self.clone(), Arc::new(server));
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {
                 let (owner, device) = owner(connection, &target).await?;
+                if let Some((_, psk)) = &server.given {
+                    let product = device.as_ref().and_then(|device| app.product_of(device));
+                    let lengths = products::key_lengths(product.as_deref());
+                    psk.check_length(lengths).map_err(ServersError::BadKey)?;
+                }
                 let known = rows::of(connection, &owner).await?;
                 if known.len() >= MOST && known.iter().all(|known| known.short_id != server.short_id) {
                     return Err(ServersError::TooMany);

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use lwm2m::bootstrap::Security as Given;
 
-use super::super::tests::start_in;
+use super::super::tests::{lab_product, start_in};
 use super::super::{AddBootstrap, AddDevice, AddDeviceError, Key};
 use super::*;
 use crate::secrets::Psk;
@@ -13,6 +13,7 @@ fn device(endpoint: &str) -> AddDevice {
     AddDevice {
         endpoint: endpoint.to_owned(),
         name: String::new(),
+        product: None,
         security: Security::Psk,
         key: None,
         bootstrap: Some(AddBootstrap {
@@ -279,7 +280,8 @@ async fn sec_k06_a_device_that_had_a_key_may_be_bootstrapped_and_goes_over_to_th
 on_both_engines!(a_server_that_nobody_could_find_is_not_given);
 async fn a_server_that_nobody_could_find_is_not_given(scratch: Scratch) {
     let (app, _orders, _store) = start_in(&scratch).await;
-    let plain = AddDevice { security: Security::None, ..device("one") };
+    let product = Some(lab_product(&app).await);
+    let plain = AddDevice { product, security: Security::None, ..device("one") };
     app.add_device(plain).await.unwrap();
     // The server of these tests listens for DTLS only.
     let error = app.prepare_bootstrap("one").await.unwrap_err().to_string();

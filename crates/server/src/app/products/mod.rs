@@ -1,6 +1,7 @@
 //! Products: what is known of a kind of device, and what that decides.
 
 mod change;
+mod devices;
 mod json;
 mod profile;
 mod settings;
@@ -13,6 +14,8 @@ use firmware::upgrade::Protocol;
 use tokio::sync::Mutex;
 
 pub use change::{Change, ImportError, Imported, RemoveProductError, SetProductError, StillOpen};
+pub use devices::{NeedsPermission, SetDeviceProductError};
+pub(super) use devices::{check_open, key_lengths};
 pub use json::Fault;
 pub use profile::{ProfileError, Upgrade};
 pub use settings::{Approval, ModuleFamily, Reports, Settings, Signature, Signatures};
@@ -20,6 +23,7 @@ pub use version::{PatternError, VersionOrder, VersionPattern};
 
 use super::{App, Security};
 use crate::clock::Moment;
+use crate::secrets::PskLengths;
 use crate::store::devices::Device;
 use crate::store::products::{self as rows, Identity};
 use crate::store::{StoreError, products};
@@ -93,6 +97,11 @@ impl Product {
             }),
             _ => Ok(()),
         }
+    }
+
+    /// Which keys its devices may have (SECURITY rule k03).
+    pub fn key_lengths(&self) -> PskLengths {
+        if self.settings.allow_legacy_keys { PskLengths::AnyLength } else { PskLengths::Strong }
     }
 
     /// By which protocol a device that connects so fetches images; `None` is the best one that it speaks.
@@ -263,3 +272,6 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -260,3 +260,6 @@ pub fn with_settings(text: &str, changes: &str) -> Result<String, ProfileError> 
     }
     Ok(with_member(text, &device, OURS, &serde_json::Value::Object(ours))?)
 }
+
+#[cfg(test)]
+mod tests;

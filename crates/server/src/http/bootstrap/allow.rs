@@ -30,5 +30,5 @@ pub async fn allow(
     JsonBody(body): JsonBody<api::AddBootstrap>,
 ) -> Result<Json<api::AddedDevice>, Problem> {
     let allowed = context.app.allow_bootstrap(&endpoint, add::bootstrap(body)?).await;
-    Ok(Json(add::added(allowed.map_err(|error| add::problem(&error))?)))
+    Ok(Json(add::added(&context.app, allowed.map_err(|error| add::problem(&error))?)))
 }

@@ -4,11 +4,13 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 
+use super::shown;
 use crate::api;
-use crate::app::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, Key, Security};
+use crate::app::{AddBootstrap, AddDevice, AddDeviceError, AddedDevice, App, Key, Security};
 use crate::http::Context;
 use crate::http::body::JsonBody;
 use crate::http::problem::Problem;
+use crate::http::products::{find_problem, permission_problem};
 use crate::secrets::Psk;
 
 /// Adds a device.
@@ -31,16 +33,16 @@ pub async fn add(
 ) -> Result<(StatusCode, Json<api::AddedDevice>), Problem> {
     let wanted = wanted(body)?;
     let added_device = context.app.add_device(wanted).await.map_err(|error| problem(&error))?;
-    Ok((StatusCode::CREATED, Json(added(added_device))))
+    Ok((StatusCode::CREATED, Json(added(&context.app, added_device))))
 }
 
 /// A device with the keys that were made for it, to be shown this once.
-pub(in crate::http) fn added(added: AddedDevice) -> api::AddedDevice {
-    let shown = |psk: Option<Psk>| psk.map(|psk| psk.to_hex().to_string());
+pub(in crate::http) fn added(app: &App, added: AddedDevice) -> api::AddedDevice {
+    let once = |psk: Option<Psk>| psk.map(|psk| psk.to_hex().to_string());
     api::AddedDevice {
-        device: added.device.into(),
-        generated_key: shown(added.generated),
-        generated_bootstrap_key: shown(added.generated_bootstrap),
+        device: shown(app, added.device),
+        generated_key: once(added.generated),
+        generated_bootstrap_key: once(added.generated_bootstrap),
     }
 }
 
@@ -51,7 +53,8 @@ fn wanted(body: api::AddDevice) -> Result<AddDevice, Problem> {
     };
     let key = key(body.identity, body.key)?;
     let bootstrap = body.bootstrap.map(bootstrap).transpose()?;
-    Ok(AddDevice { endpoint: body.endpoint, name: body.name, security, key, bootstrap })
+    let (endpoint, name, product) = (body.endpoint, body.name, body.product);
+    Ok(AddDevice { endpoint, name, product, security, key, bootstrap })
 }
 
 /// How a device is to be bootstrapped.
@@ -102,8 +105,11 @@ pub(in crate::http) fn problem(error: &AddDeviceError) -> Problem {
             .remedy("Give the bootstrap server a key of its own; `updraft psk generate` makes one."),
         AddDeviceError::BadKey(_) => Problem::bad_value(error).remedy(
             "Give 32 to 128 hexadecimal digits (`updraft psk generate` makes 64), or none to have a key made. \
-             lwm2m.allow_short_keys = true lets old devices in.",
+             Keys of fewer than 16 bytes need a product that allows them: `updraft product set PRODUCT \
+             allow_legacy_keys=true`, and the device as that product (`--product`).",
         ),
+        AddDeviceError::Product(source) => find_problem(source),
+        AddDeviceError::NeedsPermission(source) => permission_problem(source),
         AddDeviceError::EndpointTaken(_) => {
             taken("endpoint-taken", "There is such a device").remedy("Remove it first to add it anew.")
         }

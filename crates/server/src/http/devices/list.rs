@@ -5,6 +5,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::shown;
 use crate::api;
 use crate::http::Context;
 use crate::http::body::Queried;
@@ -41,5 +42,5 @@ pub async fn list(
         .devices(&parameters.search, &after, limit + 1)
         .await
         .map_err(|error| Problem::store("devices could not be read", &error))?;
-    Ok(Json(page(devices, limit, |device| device.endpoint.clone(), api::Device::from)))
+    Ok(Json(page(devices, limit, |device| device.endpoint.clone(), |device| shown(&context.app, device))))
 }

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 
+use super::shown;
 use crate::api;
 use crate::http::Context;
 use crate::http::problem::Problem;
@@ -18,7 +19,7 @@ pub async fn show(
     Path(endpoint): Path<String>,
 ) -> Result<Json<api::Device>, Problem> {
     match context.app.device(&endpoint).await {
-        Ok(Some(device)) => Ok(Json(device.into())),
+        Ok(Some(device)) => Ok(Json(shown(&context.app, device))),
         Ok(None) => Err(Problem::not_found(format!("there is no device with the endpoint name {endpoint}"))
             .remedy("`updraft device list` shows all devices.")),
         Err(error) => Err(Problem::store("the device could not be read", &error)),

@@ -13,19 +13,37 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 
 use crate::app::App;
-use crate::app::products::{FindProductError, Product, SetProductError, StillOpen};
+use crate::app::products::{FindProductError, NeedsPermission, Product, SetProductError, StillOpen};
 use crate::http::problem::Problem;
 
 /// The product that a path or a field names, by its id or its name.
 pub(in crate::http) fn find(app: &App, name: &str) -> Result<Arc<Product>, Problem> {
-    app.find_product(name).map_err(|error| match error {
-        FindProductError::Unknown { .. } => Problem::not_found(&error)
+    app.find_product(name).map_err(|error| find_problem(&error))
+}
+
+pub(in crate::http) fn find_problem(error: &FindProductError) -> Problem {
+    match error {
+        FindProductError::Unknown { .. } => Problem::not_found(error)
             .remedy("`updraft product list` shows all; names are compared exactly, case included."),
         FindProductError::Ambiguous { .. } => {
-            Problem::new(StatusCode::CONFLICT, "ambiguous-product", "Several products are called so", &error)
+            Problem::new(StatusCode::CONFLICT, "ambiguous-product", "Several products are called so", error)
                 .remedy("`updraft product list` shows their ids.")
         }
-    })
+    }
+}
+
+/// A device without encryption that its product does not allow.
+pub(in crate::http) fn permission_problem(error: &NeedsPermission) -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "needs-permission",
+        "Devices without encryption need permission",
+        error,
+    )
+    .remedy(
+        "Give the device a key. Or let its product allow it: `updraft product set PRODUCT \
+             allow_no_security=true`, and name the product (`--product`, or `updraft device set-product`).",
+    )
 }
 
 fn still_open(error: &StillOpen) -> Problem {

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::app::SessionBytes;
 use crate::app::operations::{OperationKind, QueueOperation, Request, USUAL_EXPIRY};
+use crate::app::tests::lab_product;
 use crate::southbound::messages::Saved;
 
 pub(super) fn snapshot(queue_mode: bool) -> RegistrationSnapshot {
@@ -104,6 +105,7 @@ async fn a_device_without_dtls_is_taken_up_where_its_address_leads(scratch: Scra
     let open = crate::app::AddDevice {
         endpoint: ENDPOINT.to_owned(),
         name: String::new(),
+        product: Some(lab_product(&rig.app).await),
         security: crate::app::Security::None,
         key: None,
         bootstrap: None,

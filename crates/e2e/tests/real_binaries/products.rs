@@ -1,0 +1,68 @@
+//! A product decides what its devices may do.
+
+use std::path::Path;
+
+use e2e::Conditions;
+use serde_json::{Value, json};
+
+use crate::rig::{ENDPOINT, NEW, Rig};
+
+/// The profile of the seed, as it is shipped as an example.
+fn example() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/examples/water-meter.json");
+    std::fs::read_to_string(file).expect("it is in the repository")
+}
+
+#[test]
+fn a_module_is_known_by_what_it_reports_and_upgraded_as_its_product_says() {
+    let rig = Rig::start(Conditions::PERFECT);
+    let mut module = rig.module(&[]);
+    module.event("registered");
+    rig.wait_for_device("model", &json!("GM01Q"));
+    rig.wait_for_device("manufacturer", &json!("SEQUANS Communications"));
+    let product = &rig.device(ENDPOINT)["product"];
+    assert_eq!((&product["name"], &product["assigned"]), (&json!("Lab/GM01Q/Bench"), &json!(false)));
+    rig.server.answer(&["product", "set", "Lab/GM01Q", "delivery=push"]);
+    let started = rig.server.answer(&["upgrade", "start", ENDPOINT, "new"]);
+    assert_eq!(started["delivery"], "push");
+    rig.server.watch(started["id"].as_str().expect("it is text")).end().assert_success(NEW);
+}
+
+#[test]
+fn s1_4_profiles_go_in_as_they_are_and_wrong_ones_are_told_where() {
+    let rig = Rig::start(Conditions::PERFECT);
+    let file = rig.files.path("profile.json");
+    let import = |profile: &str| {
+        std::fs::write(&file, profile).expect("the disk has room");
+        ["product".to_owned(), "import".to_owned(), file.display().to_string()]
+    };
+    let seed = example();
+    for (spelling, kind) in [("omCapability", "WaterMeter"), ("omCapabilities", "HeatMeter")] {
+        let profile = seed.replace("omCapability", spelling).replace("WaterMeter", kind);
+        let command = import(&profile);
+        let imported = rig.server.answer(&command.each_ref().map(String::as_str));
+        assert_eq!(imported["products"][0]["change"], "added");
+        let exported = rig.server.output_of(&["product", "export", &format!("Quectel/NBIoTDevice/{kind}")]);
+        assert_eq!(exported, profile);
+    }
+    for (from, to, place) in [
+        ("\"Quectel\",\n      \"model\"", "7, \"model\"", "devices[0].manufacturerName is 7"),
+        ("\"supportUpgrade\": true", "\"supportUpgrade\": 1", "fwUpgradeCapability.supportUpgrade is 1"),
+        ("\"deviceType\"", "\"devicetype\"", "devices[0].deviceType is missing"),
+    ] {
+        let wrong = seed.replace(from, to);
+        assert_ne!(wrong, seed);
+        let command = import(&wrong);
+        let (code, problem) = rig.server.refusal(&command.each_ref().map(String::as_str));
+        let detail = problem["detail"].as_str().expect("it is text");
+        assert!(code == Some(1) && detail.contains(place), "{detail}");
+    }
+    let meter = "Quectel/NBIoTDevice/WaterMeter";
+    let add = ["device", "add", "plain", "--no-security", "--product", meter];
+    let (code, problem) = rig.server.refusal(&add);
+    assert_eq!((code, &problem["type"]), (Some(1), &Value::from("urn:updraft:problem:needs-permission")));
+    rig.server.answer(&["product", "set", meter, "allow_no_security=true"]);
+    assert_eq!(rig.server.answer(&add)["device"]["product"]["name"], meter);
+    let (_, problem) = rig.server.refusal(&["product", "set", meter, "allow_no_security=false"]);
+    assert_eq!(problem["type"], "urn:updraft:problem:devices-without-encryption");
+}
