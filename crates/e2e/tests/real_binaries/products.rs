@@ -1,6 +1,7 @@
 //! A product decides what its devices may do.
 
 use std::path::Path;
+use std::process::Command;
 
 use e2e::Conditions;
 use serde_json::{Value, json};
@@ -66,3 +67,41 @@ fn s1_4_profiles_go_in_as_they_are_and_wrong_ones_are_told_where() {
     let (_, problem) = rig.server.refusal(&["product", "set", meter, "allow_no_security=false"]);
     assert_eq!(problem["type"], "urn:updraft:problem:devices-without-encryption");
 }
+
+#[test]
+fn a_key_that_openssl_made_is_added_once_and_revoked_for_good() {
+    let mut rig = Rig::start(Conditions::PERFECT);
+    let (private, public) = (rig.files.path("private.pem"), rig.files.path("public.pem"));
+    let (private, public) = (private.display().to_string(), public.display().to_string());
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl").args(arguments).output().expect("cargo xtask test installs it");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    };
+    let bits = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048", "-out", &private];
+    openssl(&[&["genpkey"], &bits[..]].concat());
+    openssl(&["pkey", "-in", &private, "-pubout", "-out", &public]);
+    let add = ["--as", "anna", "signing-key", "add", &public, "--manufacturer", "Lab"];
+    let added = rig.server.answer(&add);
+    assert_eq!(
+        (&added["added_by"], &added["algorithm"]),
+        (&json!("anna"), &json!("rsa2048-sha256-pkcs1v15"))
+    );
+    let id = added["id"].as_str().expect("it is text");
+    let other = ["signing-key", "add", &public, "--manufacturer", "lab", "--algorithm", PSS];
+    let (_, problem) = rig.server.refusal(&other);
+    let detail = problem["detail"].as_str().expect("it is text");
+    assert!(detail.contains(id) && detail.contains("of Lab"), "{detail}");
+
+    rig.server.answer(&["signing-key", "revoke", id, "--reason", "lost"]);
+    rig.server.kill();
+    rig.server.restart();
+    assert_eq!(rig.server.answer(&["signing-key", "show", id])["revocation"]["reason"], "lost");
+    assert_eq!(rig.server.refusal(&add).1["type"], "urn:updraft:problem:signing-key-known");
+
+    openssl(&["genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024", "-out", &private]);
+    openssl(&["pkey", "-in", &private, "-pubout", "-out", &public]);
+    let detail = rig.server.refusal(&add).1["detail"].as_str().expect("it is text").to_owned();
+    assert!(detail.contains("1024"), "{detail}");
+}
+
+const PSS: &str = "rsa2048-sha256-pss-mgf1sha256-salt32";

@@ -10,6 +10,7 @@ mod operations;
 mod packages;
 mod problem;
 mod products;
+mod signing_keys;
 mod upgrades;
 
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,7 @@ pub use products::{
     ApprovalRule, ImportedProduct, ImportedProducts, ModuleFamily, Product, ProductChange, ProductProfile,
     ProductReports, ProductSettings, SignatureRule, VersionOrder,
 };
+pub use signing_keys::{AddSigningKey, AddedSigningKey, Revocation, RevokeSigningKey, SigningKey};
 pub use upgrades::{
     ComponentPackage, Delivery, EventKind, Outcome, Protocol, Severity, StartUpgrade, Transfer, Upgrade,
     UpgradeEvent, UpgradeHistory,

@@ -16,6 +16,7 @@ pub mod operations;
 mod packages;
 mod payloads;
 pub mod products;
+mod signing_keys;
 mod start;
 mod upgrade_errors;
 mod upgrades;
@@ -36,6 +37,9 @@ pub use object_models::{
     AddObjectModelError, FolderFault, FolderReading, KnownObject, RemoveObjectModelError, Source,
 };
 pub use packages::{PackageText, Upload, UploadError};
+pub use signing_keys::{
+    AddSigningKey, AddSigningKeyError, AddedSigningKey, RevokeSigningKeyError, UnknownManufacturer,
+};
 pub use start::{StartError, open_vault};
 pub use upgrade_errors::{CancelError, StartUpgradeError};
 pub use upgrades::{AUTOMATIC, Past, ResumeError, StartUpgrade, Started, UpgradeChange};

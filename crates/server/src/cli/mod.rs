@@ -14,6 +14,7 @@ mod package;
 mod product;
 mod psk;
 mod serve;
+mod signing_key;
 mod upgrade;
 
 use std::process::ExitCode;
@@ -103,6 +104,9 @@ enum Action {
     /// Import profiles of products and say what they decide.
     #[command(subcommand)]
     Product(product::Product),
+    /// The public keys with which packages are verified.
+    #[command(subcommand)]
+    SigningKey(signing_key::SigningKey),
     /// Upload and list firmware.
     #[command(subcommand)]
     Package(package::Package),
@@ -131,6 +135,7 @@ pub fn run() -> ExitCode {
         Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
         Action::Bootstrap(bootstrap) => client().and_then(|client| bootstrap.run(&client, &output)),
         Action::Product(product) => client().and_then(|client| product.run(&client, &output)),
+        Action::SigningKey(keys) => client().and_then(|client| keys.run(&client, &output)),
         Action::Package(package) => client().and_then(|client| package.run(&client, &output)),
         Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
         Action::ObjectModel(models) => client().and_then(|client| models.run(&client, &output)),

@@ -15,6 +15,7 @@ mod packages;
 mod page;
 mod problem;
 mod products;
+mod signing_keys;
 mod upgrades;
 
 use std::io;

@@ -7,7 +7,8 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::{
-    Context, bootstrap, devices, files, health, object_models, operations, packages, products, upgrades,
+    Context, bootstrap, devices, files, health, object_models, operations, packages, products, signing_keys,
+    upgrades,
 };
 
 #[derive(OpenApi)]
@@ -25,6 +26,7 @@ use super::{
         (name = "object models", description = "Which objects and resources there are, and what can be done with \
          them."),
         (name = "products", description = "Kinds of devices: their profiles, and what these decide."),
+        (name = "signing keys", description = "Public keys with which packages are verified."),
         (name = "packages", description = "Firmware images."),
         (name = "upgrades", description = "One package for one device, from the offer to the proof."),
         (name = "files", description = "Downloads over HTTP and HTTPS."),
@@ -53,6 +55,9 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(products::show::show, products::set::set, products::remove::remove))
         .routes(routes!(products::profile::profile))
         .routes(routes!(products::add_capability::add_capability))
+        .routes(routes!(signing_keys::add::add, signing_keys::list::list))
+        .routes(routes!(signing_keys::show::show))
+        .routes(routes!(signing_keys::revoke::revoke))
         .routes(routes!(packages::upload::upload, packages::list::list))
         .routes(routes!(packages::show::show))
         .routes(routes!(upgrades::start::start, upgrades::list::list))

@@ -16,8 +16,6 @@ pub struct SigningKey {
     /// The only one that signatures are checked with.
     pub algorithm: String,
     pub pem: String,
-    /// SHA-256 of the modulus of an RSA key, in hexadecimal digits.
-    pub modulus_hash: Option<String>,
     pub comment: String,
     pub added_by: String,
     pub created_at: Moment,
@@ -32,21 +30,20 @@ pub struct Revocation {
     pub reason: String,
 }
 
-const SELECT: &str = "SELECT id, domain, manufacturer, algorithm, pem, modulus_hash, comment, added_by, \
+const SELECT: &str = "SELECT id, domain, manufacturer, algorithm, pem, comment, added_by, \
     created_at, revoked_at, revoked_by, revocation_reason FROM signing_keys";
 
 /// Adds a key.
 pub async fn insert(connection: &mut AnyConnection, key: &SigningKey) -> sqlx::Result<()> {
     sqlx::query(
-        "INSERT INTO signing_keys (id, domain, manufacturer, algorithm, pem, modulus_hash, comment, \
-         added_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO signing_keys (id, domain, manufacturer, algorithm, pem, comment, \
+         added_by, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(&key.id)
     .bind(&key.domain)
     .bind(&key.manufacturer)
     .bind(&key.algorithm)
     .bind(&key.pem)
-    .bind(&key.modulus_hash)
     .bind(&key.comment)
     .bind(&key.added_by)
     .bind(key.created_at.0)
@@ -64,13 +61,10 @@ pub async fn by_id(connection: &mut AnyConnection, id: &str) -> sqlx::Result<Opt
     row.map(signing_key).transpose()
 }
 
-/// The key with this modulus.
-pub async fn by_modulus(connection: &mut AnyConnection, hash: &str) -> sqlx::Result<Option<SigningKey>> {
-    let row = sqlx::query(AssertSqlSafe(format!("{SELECT} WHERE modulus_hash = $1")))
-        .bind(hash)
-        .fetch_optional(connection)
-        .await?;
-    row.map(signing_key).transpose()
+/// All keys, those that were revoked too.
+pub async fn all(connection: &mut AnyConnection) -> sqlx::Result<Vec<SigningKey>> {
+    let rows = sqlx::query(AssertSqlSafe(format!("{SELECT} ORDER BY id"))).fetch_all(connection).await?;
+    rows.into_iter().map(signing_key).collect()
 }
 
 /// The keys of a manufacturer that count now, oldest first.
@@ -137,7 +131,6 @@ fn signing_key(row: AnyRow) -> sqlx::Result<SigningKey> {
         manufacturer: row.try_get("manufacturer")?,
         algorithm: row.try_get("algorithm")?,
         pem: row.try_get("pem")?,
-        modulus_hash: row.try_get("modulus_hash")?,
         comment: row.try_get("comment")?,
         added_by: row.try_get("added_by")?,
         created_at: Moment(row.try_get("created_at")?),

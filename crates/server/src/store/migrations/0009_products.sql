@@ -24,8 +24,6 @@ CREATE TABLE signing_keys (
     manufacturer TEXT NOT NULL,
     algorithm TEXT NOT NULL,
     pem TEXT NOT NULL,
-    -- What makes an RSA key the same key under another exponent: SHA-256 of its modulus.
-    modulus_hash TEXT,
     comment TEXT NOT NULL,
     added_by TEXT NOT NULL,
     created_at BIGINT NOT NULL,
@@ -34,7 +32,6 @@ CREATE TABLE signing_keys (
     revocation_reason TEXT
 );
 CREATE INDEX signing_keys_manufacturer ON signing_keys (domain, manufacturer);
-CREATE UNIQUE INDEX signing_keys_modulus ON signing_keys (modulus_hash);
 
 -- NULL: known by what the device reports, or not at all.
 ALTER TABLE devices ADD COLUMN product_id TEXT REFERENCES products (id);
