@@ -11,7 +11,7 @@ use serde_json::json;
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn pem(algorithm: Algorithm) -> String {
-    PrivateKey::generate(algorithm).unwrap().public_key().to_pem()
+    PrivateKey::generate(algorithm).expect("there is randomness").public_key().to_pem()
 }
 
 #[test]
