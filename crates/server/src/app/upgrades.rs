@@ -155,32 +155,6 @@ impl App {
         Ok(upgrade)
     }
 
-    /// With what its product says where the operator says nothing.
-    pub(super) async fn with_defaults(
-        &self,
-        mut wanted: StartUpgrade,
-    ) -> Result<StartUpgrade, StartUpgradeError> {
-        let device = self.device(&wanted.endpoint).await?;
-        let device = device.ok_or_else(|| StartUpgradeError::UnknownDevice(wanted.endpoint.clone()))?;
-        let Some(product) = self.product_of(&device) else { return Ok(wanted) };
-        wanted.delivery = wanted.delivery.or(product.settings.delivery);
-        if wanted.protocol.is_some() || wanted.base_uri.is_some() || wanted.delivery == Some(Delivery::Push) {
-            return Ok(wanted);
-        }
-        let security = Security::from_code(&device.security).unwrap_or(Security::Psk);
-        let protocol = product.download_protocol(security);
-        let offered =
-            |protocol| self.pull_bases().iter().any(|base| Protocol::of_uri(base) == Some(protocol));
-        match protocol {
-            // Another protocol than the product's is no way out.
-            Some(protocol) if wanted.delivery.is_none() && !offered(protocol) => {
-                wanted.delivery = Some(Delivery::Push);
-            }
-            protocol => wanted.protocol = protocol,
-        }
-        Ok(wanted)
-    }
-
     /// Where the device has to fetch from, if it is not free to choose.
     fn base_uri(&self, wanted: &StartUpgrade) -> Result<Option<String>, StartUpgradeError> {
         match (wanted.protocol, &wanted.base_uri) {

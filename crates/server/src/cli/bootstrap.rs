@@ -188,7 +188,7 @@ pub struct Allow {
     /// Take the key from this file (- is standard input). Without a key, one is made and shown once.
     #[arg(long, value_name = "FILE", requires = "identity")]
     key_file: Option<PathBuf>,
-    /// The device comes without encryption. Whoever listens reads the keys that it is given.
+    /// The device comes without encryption; its product must allow that. Whoever listens reads the keys that it is given.
     #[arg(long)]
     no_security: bool,
     /// What the device is, so that its first bootstrap gives it what others of its model are given.
@@ -261,8 +261,8 @@ pub struct AddBootstrap {
     /// That key in hexadecimal digits. Other users of this machine can see it: --bootstrap-key-file is safer.
     #[arg(long, value_name = "HEX", requires = "bootstrap_identity", conflicts_with = "bootstrap_key_file")]
     bootstrap_key: Option<String>,
-    /// The device bootstraps without encryption, where the server listens for that (bootstrap.coap_bind).
-    /// Whoever listens reads the keys that it is given.
+    /// The device bootstraps without encryption, where the server listens for that (bootstrap.coap_bind) and
+    /// the product (--product) allows it. Whoever listens reads the keys that it is given.
     #[arg(long, conflicts_with = "bootstrap_identity")]
     bootstrap_no_security: bool,
     /// What the device is, so that its first bootstrap gives it what others of its model are given.

@@ -49,7 +49,8 @@ pub const KEYS: &[Key] = &[
     key(
         "lwm2m.coap_bind",
         "off",
-        "Where devices connect without encryption (coap). Only devices added with security \"none\" may.",
+        "Where devices connect without encryption (coap). Only devices added with security \"none\" may,\n\
+         which their product must allow.",
     ),
     key(
         "lwm2m.public_host",

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{FindProductError, Product};
-use crate::app::{App, Security};
+use crate::app::{Admitted, App, Security};
 use crate::secrets::PskLengths;
 use crate::store::devices::{self, Device};
 use crate::store::{StoreError, credentials};
@@ -94,10 +94,21 @@ impl App {
         });
         let (device, admitted) = change.await?;
         if let Some(admitted) = admitted.and_then(|row| self.admitted(row)) {
-            self.inner.directory.remove(endpoint);
-            self.inner.directory.insert(admitted);
+            self.let_in(admitted);
         }
         tracing::info!(endpoint, product = device.product_id, "the product of the device was set");
         Ok(device)
+    }
+
+    /// Lets a device in that was kept out for want of a product. Its keys are known better than the store does.
+    fn let_in(&self, admitted: Admitted) {
+        let directory = &self.inner.directory;
+        match directory.by_endpoint(&admitted.endpoint) {
+            None => directory.insert(admitted),
+            Some(known) if known.bootstrap.is_none() => {
+                directory.set_bootstrap(&known.endpoint, admitted.bootstrap.map(|access| *access));
+            }
+            Some(_) => {}
+        }
     }
 }

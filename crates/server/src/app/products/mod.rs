@@ -5,6 +5,7 @@ mod devices;
 mod json;
 mod profile;
 mod settings;
+mod upgrades;
 mod version;
 
 use std::collections::{BTreeMap, BTreeSet};

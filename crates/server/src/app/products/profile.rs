@@ -3,7 +3,7 @@
 //! What a maker wrote is kept as it is, what we do not know included; only what decides something is read.
 
 use firmware::upgrade::Protocol;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::json::{Fault, Node, Object, with_member};
 use super::settings::Settings;
@@ -247,18 +247,33 @@ pub fn with_settings(text: &str, changes: &str) -> Result<String, ProfileError> 
     let device = only_device(text)?;
     let object = device.object()?;
     let known = object.get(OURS).map(|node| serde_json::from_str(node.text()).map_err(Fault::Syntax));
-    let mut ours: serde_json::Map<String, serde_json::Value> = known.transpose()?.unwrap_or_default();
+    let mut ours: Map<String, Value> = known.transpose()?.unwrap_or_default();
     for (name, node) in changes.members() {
-        if node.is_null() {
-            ours.remove(name);
-        } else {
-            ours.insert(name.to_owned(), serde_json::from_str(node.text()).map_err(Fault::Syntax)?);
-        }
+        let change = serde_json::from_str(node.text()).map_err(Fault::Syntax)?;
+        merge(&mut ours, name, change);
     }
     if ours.is_empty() && object.get(OURS).is_none() {
         return Ok(text.to_owned());
     }
-    Ok(with_member(text, &device, OURS, &serde_json::Value::Object(ours))?)
+    Ok(with_member(text, &device, OURS, &Value::Object(ours))?)
+}
+
+/// RFC 7396 section 2. A change is as deep as JSON that was read can be.
+fn merge(into: &mut Map<String, Value>, name: &str, change: Value) {
+    match change {
+        Value::Null => drop(into.remove(name)),
+        Value::Object(members) => {
+            let mut inside = match into.remove(name) {
+                Some(Value::Object(inside)) => inside,
+                _ => Map::new(),
+            };
+            for (name, change) in members {
+                merge(&mut inside, &name, change);
+            }
+            into.insert(name.to_owned(), Value::Object(inside));
+        }
+        change => drop(into.insert(name.to_owned(), change)),
+    }
 }
 
 #[cfg(test)]

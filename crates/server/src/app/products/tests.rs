@@ -214,7 +214,7 @@ async fn a_device_is_the_product_that_it_was_said_to_be_or_the_only_one_that_it_
     assert_eq!(product_of(&app, "one").await, None, "two could be meant");
     app.set_device_product("one", Some(&gas.id)).await.unwrap();
     assert_eq!(product_of(&app, "one").await, Some(gas.name()));
-    app.set_product(&gas.id, r#"{"reports": {"model": "BC35-G"}}"#).await.unwrap();
+    app.set_product(&gas.id, r#"{"reports": {"manufacturer": null}}"#).await.unwrap();
     app.set_device_product("one", None).await.unwrap();
     assert_eq!(product_of(&app, "one").await, Some(water.name()), "half a report is none");
     let unknown = app.set_device_product("two", None).await.unwrap_err();

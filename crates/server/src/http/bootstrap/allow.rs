@@ -20,7 +20,7 @@ use crate::http::problem::Problem;
     responses(
         (status = 200, body = api::AddedDevice),
         (status = 404, description = "No such device", body = api::Problem),
-        (status = 409, description = "Identity or key belong to another device or server", body = api::Problem),
+        (status = 409, description = "Identity or key belong to another device or server, or its product does not allow a device without encryption", body = api::Problem),
         (status = 422, description = "A value cannot be used", body = api::Problem)
     )
 )]

@@ -22,7 +22,8 @@ use crate::secrets::Psk;
     request_body = api::AddDevice,
     responses(
         (status = 201, body = api::AddedDevice),
-        (status = 409, description = "Endpoint name, identity or key belong to another device", body = api::Problem),
+        (status = 404, description = "No such product", body = api::Problem),
+        (status = 409, description = "Endpoint name, identity or key belong to another device, or its product does not allow a device without encryption", body = api::Problem),
         (status = 422, description = "A value cannot be used", body = api::Problem),
         (status = 507, description = "The disk is full", body = api::Problem)
     )

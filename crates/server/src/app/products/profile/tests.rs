@@ -1,5 +1,3 @@
-use serde_json::Value;
-
 use super::*;
 
 /// The seed's profile, repaired as ruling B-1 says.
@@ -212,7 +210,31 @@ fn settings_are_put_into_the_profile_and_taken_back() {
     let back = with_settings(&set, r#"{"allow_no_security": null}"#).unwrap();
     assert_eq!(value(&back)["devices"][0]["updraft"], serde_json::json!({"delivery": "push"}));
     assert_eq!(with_settings(SEED, r#"{"delivery": null}"#).unwrap(), SEED);
+    let reports = with_settings(SEED, r#"{"reports": {"manufacturer": "A", "model": "B"}}"#).unwrap();
+    let part = with_settings(&reports, r#"{"reports": {"model": "C"}}"#).unwrap();
+    let expect = serde_json::json!({"reports": {"manufacturer": "A", "model": "C"}});
+    assert_eq!(value(&part)["devices"][0]["updraft"], expect, "the other part stays (RFC 7396)");
+    let gone = with_settings(&part, r#"{"reports": {"model": null}}"#).unwrap();
+    let expect = serde_json::json!({"reports": {"manufacturer": "A"}});
+    assert_eq!(value(&gone)["devices"][0]["updraft"], expect);
     let error = with_settings(SEED, r#"{"reports": {"model": 7}}"#).unwrap_err().to_string();
     assert!(error.starts_with("reports.model is 7; expected a text"), "{error}");
     assert!(with_settings(SEED, "[]").is_err());
+}
+
+#[test]
+fn a_damaged_profile_is_refused_or_taken_whole_and_never_panics() {
+    let end = SEED.trim_end().len();
+    for at in 0..end {
+        assert!(read(&SEED[..at]).is_err(), "it is cut off after {at} bytes");
+        for letter in ['{', '"', '0', 'ü', '\0', '\\'] {
+            let text = [&SEED[..at], &letter.to_string(), &SEED[at + 1..]].concat();
+            let Ok(profiles) = read(&text) else { continue };
+            assert_eq!(profiles[0].text, text);
+            let set = with_settings(&text, r#"{"delivery": "push"}"#).unwrap();
+            assert!(read(&set).unwrap()[0].settings.delivery.is_some(), "{set}");
+            let able = with_capability(&text).unwrap();
+            assert!(read(&able).unwrap()[0].upgrade.supported, "{able}");
+        }
+    }
 }
