@@ -8,6 +8,7 @@
 //!   Nothing points back.
 //! - `bootstrap` gives devices their accounts, on ports of its own.
 //! - `files` serves images over HTTP and HTTPS to devices that download with their modem.
+//! - `maintenance` is backup, restore and check of the data, for when no server runs.
 //! - [`config`] is what can be configured, [`secrets`] how device keys are kept.
 //!
 //! ```
@@ -31,6 +32,7 @@ pub mod clock;
 pub mod config;
 mod files;
 pub mod http;
+mod maintenance;
 pub mod secrets;
 mod serve;
 pub mod size;

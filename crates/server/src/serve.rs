@@ -69,7 +69,7 @@ pub async fn serve(
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let clock = WallClock::system();
     let folder = DataFolder::open(&config.data_dir)?;
-    let location = location(config, &folder)?;
+    let location = Location::of(&config.database, folder.path())?;
     let vault = open_vault(Store::is_new(&location).await?, &config.key_file)?;
     let limits = Limits {
         max_size: config.packages.max_size,
@@ -111,6 +111,8 @@ pub async fn serve(
 
     let (stopping, stopped) = watch::channel(false);
     let files = tokio::spawn(files.serve(offers, stopped.clone()));
+    // It ends by itself, and nothing depends on its end.
+    tokio::spawn(app.clone().watch_images(stopped.clone()));
     let api = tokio::spawn(http::serve(listener, app, stopped));
     tokio::pin!(api);
     let mut superseded = false;
@@ -141,15 +143,6 @@ pub async fn serve(
     }
     // A panic in the API is a fault of ours and was told by the panic itself.
     ended.unwrap_or(Ok(())).map_err(ServeError::Api)
-}
-
-/// Where the database is: in the server that is configured, or in the data folder.
-fn location(config: &Config, folder: &DataFolder) -> Result<Location, PasswordError> {
-    let Some(url) = config.database.url.clone() else { return Ok(folder.database()) };
-    Ok(Location::Server(match &config.database.password_file {
-        Some(file) => url.with_password_file(file)?,
-        None => url,
-    }))
 }
 
 fn announce(ports: &Ports, file: Option<&Path>) -> Result<(), ServeError> {

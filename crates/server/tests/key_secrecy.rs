@@ -10,23 +10,22 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD
 use process::{Server, files, text};
 use serde_json::json;
 
-const DEVICES: usize = 100;
+const DEVICES: usize = 1_000;
 
 #[test]
-fn sec_k01_no_key_is_found_in_data_folder_log_or_answers() {
+fn sec_k01_no_key_is_found_in_data_folder_backup_log_or_answers() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
     // Everything that the server can say.
     let server = Server::start_with(&data, &["log.filter=trace"]);
     let mut keys: Vec<Vec<u8>> = (0..DEVICES).map(key).collect();
-    for (number, key) in keys.iter().enumerate() {
-        let body = json!({"endpoint": format!("endpoint-{number}"), "identity": format!("i{number}"), "key": hex(key)});
-        let headers = [("content-type", "application/json")];
-        let (status, answer) =
-            server.request("POST", "/api/v1/devices", &headers, body.to_string().as_bytes());
-        assert_eq!(status, 201, "{answer}");
-        assert!(!answer.to_string().contains(&hex(key)));
-    }
+    std::thread::scope(|scope| {
+        // Many at once share a commit.
+        for (part, keys) in keys.chunks(DEVICES / 10).enumerate() {
+            let server = &server;
+            scope.spawn(move || add_devices(server, part * DEVICES / 10, keys));
+        }
+    });
     let made = server.json(&["device", "add", "made", "--identity", "made"]);
     keys.push(unhex(made["generated_key"].as_str().unwrap()));
     let bootstrapped = server.json(&["device", "add", "bootstrapped", "--bootstrap-identity", "b"]);
@@ -52,6 +51,14 @@ fn sec_k01_no_key_is_found_in_data_folder_log_or_answers() {
     }
     server.json(&["device", "remove", "endpoint-0"]);
 
+    let backup = folder.path().join("the.backup");
+    let mut command = process::updraft();
+    command.args(["backup", "--data-dir"]).arg(&data).arg(&backup);
+    let made = command.output().unwrap();
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    haystacks.push(("answer".to_owned(), made.stdout));
+    haystacks.push(("the.backup".to_owned(), fs::read(&backup).unwrap()));
+
     // Killed, so that the write-ahead log is there as well; then started and stopped in order.
     haystacks.push(("log".to_owned(), server.kill().into_bytes()));
     haystacks.extend(contents(&data));
@@ -66,13 +73,24 @@ fn sec_k01_no_key_is_found_in_data_folder_log_or_answers() {
         .filter(|(_, bytes)| bytes.windows(known.len()).any(|window| window == known))
         .map(|(name, _)| &**name)
         .collect();
-    for place in ["answer", "log", "updraft.db", "updraft.db-wal"] {
+    for place in ["answer", "log", "updraft.db", "updraft.db-wal", "the.backup"] {
         assert!(found.iter().any(|name| name.ends_with(place)), "{place} is not searched: {found:?}");
     }
     let starts: HashSet<[u8; START]> = keys.iter().flat_map(|key| forms(key)).map(start_of).collect();
     for (name, bytes) in &haystacks {
         let found = bytes.windows(START).find(|window| starts.contains(*window));
         assert_eq!(found.map(text), None, "{name} contains a key");
+    }
+}
+
+fn add_devices(server: &Server, first: usize, keys: &[Vec<u8>]) {
+    for (number, key) in (first..).zip(keys) {
+        let body = json!({"endpoint": format!("endpoint-{number}"), "identity": format!("i{number}"), "key": hex(key)});
+        let headers = [("content-type", "application/json")];
+        let (status, answer) =
+            server.request("POST", "/api/v1/devices", &headers, body.to_string().as_bytes());
+        assert_eq!(status, 201, "{answer}");
+        assert!(!answer.to_string().contains(&hex(key)));
     }
 }
 

@@ -1,4 +1,5 @@
-//! The `updraft` command. Every command but `serve`, `config` and `psk` asks the REST API and nothing else.
+//! The `updraft` command. Most commands ask the REST API and nothing else; `serve`, `config`, `psk`, `backup`,
+//! `restore` and `check` need no server.
 
 mod bootstrap;
 mod client;
@@ -7,6 +8,7 @@ mod device;
 mod events;
 mod failure;
 mod files;
+mod maintenance;
 mod object_model;
 mod operation;
 mod output;
@@ -119,6 +121,12 @@ enum Action {
     /// Downloads over HTTP and HTTPS.
     #[command(subcommand)]
     Files(files::Files),
+    /// Write everything into one file; the server may run meanwhile.
+    Backup(maintenance::Backup),
+    /// Restore a backup into an empty data folder and an empty database; the server must not run.
+    Restore(maintenance::Restore),
+    /// Check the database, every key and every package file; changes nothing.
+    Check(maintenance::Check),
     /// Print the description of the REST API (OpenAPI 3.1).
     Openapi,
 }
@@ -140,6 +148,9 @@ pub fn run() -> ExitCode {
         Action::Upgrade(upgrade) => client().and_then(|client| upgrade.run(&client, &output)),
         Action::ObjectModel(models) => client().and_then(|client| models.run(&client, &output)),
         Action::Files(files) => client().and_then(|client| files.run(&client, &output)),
+        Action::Backup(backup) => backup.run(&output),
+        Action::Restore(restore) => restore.run(&output),
+        Action::Check(check) => check.run(&output),
         Action::Openapi => {
             output.text(crate::http::document().trim_end());
             Ok(())

@@ -5,8 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::Location;
-
 /// The data folder, locked for this process.
 #[derive(Debug)]
 pub struct DataFolder {
@@ -14,6 +12,9 @@ pub struct DataFolder {
     /// Held open: the lock ends with it, also after a kill.
     _lock: File,
 }
+
+/// The file that is there while a restore runs.
+const RESTORING: &str = "restoring";
 
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,11 @@ pub enum FolderError {
         /// The process id of that server, if it could be read.
         process: Option<u32>,
     },
+    /// A restore began and did not end.
+    #[error(
+        "a restore into the data folder {} was interrupted; run `updraft restore` again", .0.display()
+    )]
+    HalfRestored(PathBuf),
     /// Cannot be made or written.
     #[error("cannot use the data folder {}; set data_dir to a folder that this user may write", path.display())]
     Unusable {
@@ -40,6 +46,11 @@ pub enum FolderError {
     },
 }
 
+/// Whether a restore into this folder was interrupted, or runs.
+pub fn restoring(folder: &Path) -> bool {
+    folder.join(RESTORING).exists()
+}
+
 fn running_as(id: Option<u32>) -> String {
     id.map(|id| format!(" (process {id})")).unwrap_or_default()
 }
@@ -48,8 +59,20 @@ impl DataFolder {
     /// Makes the folder if it is missing, for this user only, and locks it.
     ///
     /// # Errors
-    /// Another server has it, or it cannot be written.
+    /// Another server has it, a restore into it was interrupted, or it cannot be written.
     pub fn open(path: &Path) -> Result<Self, FolderError> {
+        let folder = Self::open_for_restore(path)?;
+        if folder.path.join(RESTORING).exists() {
+            return Err(FolderError::HalfRestored(folder.path));
+        }
+        Ok(folder)
+    }
+
+    /// The same for a restore, which may have been interrupted before.
+    ///
+    /// # Errors
+    /// Another server has it, or it cannot be written.
+    pub fn open_for_restore(path: &Path) -> Result<Self, FolderError> {
         let unusable = |source| FolderError::Unusable { path: path.to_owned(), source };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(unusable)?;
         // Its children are named by absolute paths, so the working folder may change.
@@ -80,9 +103,44 @@ impl DataFolder {
         &self.path
     }
 
-    /// The database in this folder.
-    pub fn database(&self) -> Location {
-        Location::File(self.path.join("updraft.db"))
+    /// The name of the restore that began and was not seen to end.
+    ///
+    /// # Errors
+    /// The mark cannot be read.
+    pub fn restoring(&self) -> Result<Option<String>, FolderError> {
+        match fs::read_to_string(self.path.join(RESTORING)) {
+            Ok(name) => Ok(Some(name.trim().to_owned())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(FolderError::Unusable { path: self.path.clone(), source }),
+        }
+    }
+
+    /// Marks the folder as one that a restore works on: no server starts on it until the mark is gone.
+    ///
+    /// # Errors
+    /// The mark cannot be made durable.
+    pub fn begin_restore(&self, name: &str) -> Result<(), FolderError> {
+        let mark = || {
+            let mut file = File::create(self.path.join(RESTORING))?;
+            writeln!(file, "{name}")?;
+            file.sync_all()?;
+            File::open(&self.path)?.sync_all()
+        };
+        mark().map_err(|source| FolderError::Unusable { path: self.path.clone(), source })
+    }
+
+    /// Removes the mark: everything is there and durable.
+    ///
+    /// # Errors
+    /// It cannot be removed.
+    pub fn end_restore(&self) -> Result<(), FolderError> {
+        // What was restored first, then the end of the mark.
+        let end = || {
+            File::open(&self.path)?.sync_all()?;
+            fs::remove_file(self.path.join(RESTORING))?;
+            File::open(&self.path)?.sync_all()
+        };
+        end().map_err(|source| FolderError::Unusable { path: self.path.clone(), source })
     }
 }
 

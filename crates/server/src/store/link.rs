@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use super::dialect::{self, Engine, Meaning};
 use super::fence::Fence;
 use super::location::Location;
+use super::write_ahead_log::WriteAheadLog;
 use super::writer::{Job, Ran};
 use super::{StoreError, properties};
 
@@ -29,6 +30,7 @@ pub struct Link {
     engine: Engine,
     fence: Fence,
     connection: Option<AnyConnection>,
+    log: WriteAheadLog,
     /// Why there is none, and when it is tried again.
     outage: Option<Outage>,
 }
@@ -59,8 +61,27 @@ impl Failed {
 
 impl Link {
     pub fn new(location: Location, connection: AnyConnection, fence: Fence) -> Self {
-        let engine = Engine::of(&location);
-        Self { location, engine, fence, connection: Some(connection), outage: None }
+        let (engine, log) = (Engine::of(&location), WriteAheadLog::of(&location));
+        Self { location, engine, fence, connection: Some(connection), log, outage: None }
+    }
+
+    /// How long to wait for changes before [`Link::tidy`].
+    pub fn patience(&self) -> Duration {
+        self.log.patience()
+    }
+
+    /// After a transaction.
+    pub async fn changed(&mut self) {
+        if let Some(connection) = self.connection.as_mut() {
+            self.log.changed(connection).await;
+        }
+    }
+
+    /// While there is nothing to write.
+    pub async fn tidy(&mut self) {
+        if let Some(connection) = self.connection.as_mut() {
+            self.log.empty(connection).await;
+        }
     }
 
     /// Whether the connection is worth looking at when there is nothing to write.

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use sqlx::any::AnyConnectOptions;
 use zeroize::Zeroizing;
 
+use crate::config::Database;
+
 /// Where the database is, and thereby which engine has it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Location {
@@ -47,6 +49,20 @@ pub struct PasswordError {
     /// What the system said.
     #[source]
     pub source: std::io::Error,
+}
+
+impl Location {
+    /// In the server that is configured, or in the data folder.
+    ///
+    /// # Errors
+    /// The file with the password cannot be read.
+    pub fn of(config: &Database, folder: &Path) -> Result<Self, PasswordError> {
+        let Some(url) = config.url.clone() else { return Ok(Self::File(folder.join("updraft.db"))) };
+        Ok(Self::Server(match &config.password_file {
+            Some(file) => url.with_password_file(file)?,
+            None => url,
+        }))
+    }
 }
 
 impl FromStr for ServerUrl {

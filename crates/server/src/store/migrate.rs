@@ -45,12 +45,11 @@ pub enum MigrationError {
     },
 }
 
-/// Takes the database over and applies the steps that are missing. A server that still uses it is kept from
+/// Takes the database over and applies the steps that are missing, after [`prepare`]. A server that still uses it is kept from
 /// writing into a schema that it does not know.
 pub async fn migrate(connection: &mut AnyConnection, now: Moment) -> Result<Fence, MigrationError> {
     let failed = |step| move |error: sqlx::Error| MigrationError::Step { step, source: error.into() };
-    let found = version(connection).await.map_err(failed(0))?;
-    let known = STEPS.last().map_or(0, |(step, _)| *step);
+    let (found, known) = (version(connection).await.map_err(failed(0))?, known());
     if found > known {
         return Err(MigrationError::TooNew { found, known });
     }
@@ -63,13 +62,35 @@ pub async fn migrate(connection: &mut AnyConnection, now: Moment) -> Result<Fenc
     Ok(fence)
 }
 
-async fn version(connection: &mut AnyConnection) -> sqlx::Result<i64> {
+/// The newest schema.
+pub fn known() -> i64 {
+    STEPS.last().map_or(0, |(step, _)| *step)
+}
+
+/// Applies the steps that are missing up to `wanted`, inside a transaction of the caller.
+pub async fn raise(connection: &mut AnyConnection, wanted: i64, now: Moment) -> Result<(), MigrationError> {
+    let failed = |step| move |error: sqlx::Error| MigrationError::Step { step, source: error.into() };
+    prepare(connection).await.map_err(failed(0))?;
+    let found = version(connection).await.map_err(failed(0))?;
+    for (step, text) in STEPS.iter().filter(|(step, _)| (found + 1..=wanted).contains(step)) {
+        run(connection, *step, text, now).await.map_err(failed(*step))?;
+    }
+    Ok(())
+}
+
+/// Makes the tables that tell what a database is, if they are missing.
+pub async fn prepare(connection: &mut AnyConnection) -> sqlx::Result<()> {
     let tables = "CREATE TABLE IF NOT EXISTS schema_steps (step BIGINT NOT NULL PRIMARY KEY, applied_at BIGINT NOT NULL);
                   CREATE TABLE IF NOT EXISTS properties (name TEXT NOT NULL PRIMARY KEY, value TEXT NOT NULL)";
     for tables in [tables, fence::TABLE] {
         let tables = Engine::of_connection(connection).schema(tables).into_owned();
         sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *connection).await?;
     }
+    Ok(())
+}
+
+/// The schema of a database that a server has opened before.
+pub async fn version(connection: &mut AnyConnection) -> sqlx::Result<i64> {
     let row = sqlx::query("SELECT CAST(COALESCE(MAX(step), 0) AS BIGINT) FROM schema_steps")
         .fetch_one(connection)
         .await?;
@@ -91,12 +112,7 @@ async fn apply(
                 "another updraft server has taken over the database".into(),
             ));
         }
-        sqlx::raw_sql(AssertSqlSafe(engine.schema(text).into_owned())).execute(&mut *connection).await?;
-        sqlx::query("INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)")
-            .bind(step)
-            .bind(now.0)
-            .execute(&mut *connection)
-            .await?;
+        run(connection, step, text, now).await?;
         sqlx::raw_sql("COMMIT").execute(&mut *connection).await
     }
     .await;
@@ -107,13 +123,16 @@ async fn apply(
     applied.map(|_| ())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::STEPS;
-
-    /// A database remembers only its last step, so one that fills a gap would never be applied.
-    #[test]
-    fn the_steps_are_numbered_without_a_gap() {
-        assert!(STEPS.iter().map(|(step, _)| *step).eq(1..=STEPS.len() as i64));
-    }
+async fn run(connection: &mut AnyConnection, step: i64, text: &'static str, now: Moment) -> sqlx::Result<()> {
+    let text = Engine::of_connection(connection).schema(text).into_owned();
+    sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut *connection).await?;
+    sqlx::query("INSERT INTO schema_steps (step, applied_at) VALUES ($1, $2)")
+        .bind(step)
+        .bind(now.0)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

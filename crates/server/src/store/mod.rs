@@ -5,8 +5,11 @@
 //! functions over a connection; each query is one text that both engines understand. What differs between them
 //! is in `dialect`.
 
+pub mod backup;
 pub mod bootstrap_servers;
 pub mod bootstraps;
+mod catalog;
+pub mod check;
 pub mod credentials;
 pub mod devices;
 mod dialect;
@@ -29,6 +32,7 @@ pub mod upgrade_components;
 pub mod upgrade_events;
 pub mod upgrades;
 pub mod values;
+mod write_ahead_log;
 mod writer;
 
 use std::sync::Arc;
@@ -39,8 +43,9 @@ use sqlx::any::AnyPoolOptions;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyConnection, AnyPool};
 
+pub use catalog::is_empty;
 use dialect::{Engine, Meaning};
-pub use folder::{DataFolder, FolderError};
+pub use folder::{DataFolder, FolderError, restoring};
 pub use images::{ImageError, ImageHash, Images, Incoming, Limits, Stamp};
 use link::Link;
 pub use lives::{Life, LifeError};
@@ -144,9 +149,7 @@ impl Store {
     /// # Errors
     /// The database cannot be reached.
     pub async fn is_new(location: &Location) -> Result<bool, OpenError> {
-        dialect::is_new(location)
-            .await
-            .map_err(|error| OpenError::Open { place: location.to_string(), source: StoreError::from(error) })
+        dialect::is_new(location).await.map_err(|error| unopened(location, error))
     }
 
     /// Opens the database, which is made if it is a file that does not exist, and brings its schema up to
@@ -155,18 +158,16 @@ impl Store {
     /// # Errors
     /// It cannot be reached or used, is damaged, or was written by a newer version.
     pub async fn open(location: &Location, clock: &WallClock) -> Result<Self, OpenError> {
-        let failed = |error: sqlx::Error| OpenError::Open {
-            place: location.to_string(),
-            source: StoreError::from(error),
-        };
+        let failed = |error| unopened(location, error);
         let mut connection = dialect::connect_writer(location).await.map_err(failed)?;
-        let fence = migrate::migrate(&mut connection, clock.now()).await?;
+        migrate::prepare(&mut connection).await.map_err(failed)?;
         if !properties::stopped_cleanly(&mut connection).await.map_err(failed)? {
             tracing::warn!("the server was not stopped cleanly; checking the database");
             if let Some(fault) = dialect::integrity_fault(&mut connection).await.map_err(failed)? {
                 return Err(OpenError::Damaged(fault));
             }
         }
+        let fence = migrate::migrate(&mut connection, clock.now()).await?;
         properties::set_stopped_cleanly(&mut connection, false).await.map_err(failed)?;
         let readers = AnyPoolOptions::new()
             .max_connections(Engine::of(location).readers())
@@ -212,6 +213,31 @@ impl Store {
     }
 }
 
+/// A connection that changes what is stored, for somebody who is alone with it.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn connect_writer(location: &Location) -> Result<AnyConnection, OpenError> {
+    dialect::connect_writer(location).await.map_err(|error| unopened(location, error))
+}
+
+/// A connection that only reads, beside servers.
+///
+/// # Errors
+/// The database cannot be reached.
+pub async fn connect_reader(location: &Location) -> Result<AnyConnection, OpenError> {
+    let connect = async {
+        let mut connection = sqlx::ConnectOptions::connect(&dialect::options(location)?).await?;
+        dialect::prepare_reader(&mut connection).await?;
+        Ok(connection)
+    };
+    connect.await.map_err(|error| unopened(location, error))
+}
+
+fn unopened(location: &Location, error: sqlx::Error) -> OpenError {
+    OpenError::Open { place: location.to_string(), source: StoreError::from(error) }
+}
+
 /// Rows of placeholders for a multi-row statement, such as `($1, $2), ($3, $4)`.
 fn places(rows: usize, columns: usize) -> String {
     let row = |row: usize| {
@@ -222,6 +248,8 @@ fn places(rows: usize, columns: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
+#[cfg(test)]
+mod filled;
 #[cfg(test)]
 pub(crate) mod scratch;
 #[cfg(test)]

@@ -5,6 +5,12 @@ use sqlx::{AnyConnection, Row};
 const STOPPED_CLEANLY: &str = "stopped cleanly";
 const KEY_CHECK: &str = "key check";
 const LIFE: &str = "life";
+const RESTORED: &str = "restored";
+
+/// Whether the property of this name says something about this copy of the data alone.
+pub fn is_of_this_copy(name: &str) -> bool {
+    [STOPPED_CLEANLY, RESTORED].contains(&name)
+}
 
 /// Whether the last server ended in order; true for a new database.
 pub async fn stopped_cleanly(connection: &mut AnyConnection) -> sqlx::Result<bool> {
@@ -34,6 +40,16 @@ pub async fn life(connection: &mut AnyConnection) -> sqlx::Result<Option<String>
 /// Notes it.
 pub async fn set_life(connection: &mut AnyConnection, value: &str) -> sqlx::Result<()> {
     write(connection, LIFE, value).await
+}
+
+/// The name of the restore that filled the database; `None` if a server began it.
+pub async fn restored(connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
+    read(connection, RESTORED).await
+}
+
+/// Notes it.
+pub async fn set_restored(connection: &mut AnyConnection, name: &str) -> sqlx::Result<()> {
+    write(connection, RESTORED, name).await
 }
 
 async fn read(connection: &mut AnyConnection, name: &str) -> sqlx::Result<Option<String>> {

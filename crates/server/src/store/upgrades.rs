@@ -228,6 +228,27 @@ pub async fn page(
     rows.into_iter().map(upgrade).collect()
 }
 
+/// Forgets how far upgrades were that had not ended when the backup was made: meanwhile they may have ended,
+/// so each begins by asking its device what it runs. Gives how many they are.
+pub async fn judge_anew(connection: &mut AnyConnection, backup_of: Moment, now: Moment) -> sqlx::Result<u64> {
+    let detail = format!("Restored from a backup of {backup_of}; the device is asked what it runs.");
+    sqlx::query(
+        "INSERT INTO upgrade_events (upgrade_id, number, at, kind, stage, attempt, detail) \
+         SELECT id, last_event + 1, $1, 'restored', 'waiting', 1, $2 FROM upgrades WHERE finished_at IS NULL",
+    )
+    .bind(now.0)
+    .bind(detail)
+    .execute(&mut *connection)
+    .await?;
+    let result = sqlx::query(
+        "UPDATE upgrades SET stage = 'waiting', attempt = 1, record = NULL, bytes_sent = 0, \
+         started_at = NULL, last_event = last_event + 1 WHERE finished_at IS NULL",
+    )
+    .execute(connection)
+    .await?;
+    Ok(result.rows_affected())
+}
+
 fn upgrade(row: AnyRow) -> sqlx::Result<Upgrade> {
     Ok(Upgrade {
         key: UpgradeKey(row.try_get("id")?),

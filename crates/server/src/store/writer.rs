@@ -161,7 +161,11 @@ impl Task {
     async fn run(mut self) {
         while let Some(order) = self.next().await {
             let closing = match order {
-                Order::Change(first) => self.transaction(first).await,
+                Order::Change(first) => {
+                    let closing = self.transaction(first).await;
+                    self.link.changed().await;
+                    closing
+                }
                 Order::Close(done) => Some(done),
             };
             if let Some(done) = closing {
@@ -184,7 +188,12 @@ impl Task {
                 self.notice(&error);
             }
         }
-        self.queue.recv().await
+        loop {
+            match timeout(self.link.patience(), self.queue.recv()).await {
+                Ok(order) => return order,
+                Err(_) => self.link.tidy().await,
+            }
+        }
     }
 
     /// One transaction with as many changes as there are. Gives the wish to close that came among them.

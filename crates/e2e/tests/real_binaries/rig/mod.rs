@@ -51,10 +51,15 @@ impl Rig {
         rig.server.import_lab_product();
         rig.add_device(ENDPOINT, ENDPOINT, "device.key");
         for (name, version) in [("new", NEW), ("old", OLD)] {
-            let image = rig.files.image(name, version, &[]);
-            rig.server.answer(&["package", "upload", "--name", name, &image]);
+            rig.upload(name, version);
         }
         rig
+    }
+
+    /// Uploads an image of this version.
+    pub fn upload(&self, name: &str, version: &str) {
+        let image = self.files.image(name, version, &[]);
+        self.server.answer(&["package", "upload", "--name", name, &image]);
     }
 
     /// Makes a key, writes it into this file and adds a device with it.

@@ -62,6 +62,23 @@ impl Engine {
         matches!(self, Self::Postgres)
     }
 
+    /// How a transaction starts that only reads, everything as it was at one moment. SQLite takes that moment
+    /// at the first reading.
+    pub const fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+
+    /// How a writing transaction starts that waits for other things in between.
+    pub const fn begin_long(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0",
+        }
+    }
+
     /// Connections for reading.
     pub const fn readers(self) -> u32 {
         match self {
@@ -113,6 +130,15 @@ pub async fn prepare_reader(connection: &mut AnyConnection) -> sqlx::Result<()> 
     };
     sqlx::raw_sql(text).execute(connection).await?;
     Ok(())
+}
+
+/// Copies the write-ahead log into the database and empties it; false if somebody reads it all the time.
+/// PostgreSQL cares for its own.
+pub async fn empty_log(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    match Engine::of_connection(connection) {
+        Engine::Sqlite => sqlite::empty_log(connection).await,
+        Engine::Postgres => Ok(true),
+    }
 }
 
 /// What is wrong with the files of the database, if anything. PostgreSQL recovers them by itself.

@@ -30,6 +30,14 @@ pub async fn connect_writer(options: AnyConnectOptions) -> sqlx::Result<AnyConne
 
 pub const PREPARE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 5000";
 
+/// All changes wait meanwhile, so not as long as for a lock.
+pub async fn empty_log(connection: &mut AnyConnection) -> sqlx::Result<bool> {
+    sqlx::raw_sql("PRAGMA busy_timeout = 200").execute(&mut *connection).await?;
+    let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *connection).await;
+    sqlx::raw_sql("PRAGMA busy_timeout = 5000").execute(connection).await?;
+    Ok(emptied?.try_get::<i64, _>(0)? == 0)
+}
+
 pub async fn integrity_fault(connection: &mut AnyConnection) -> sqlx::Result<Option<String>> {
     let answer: String =
         sqlx::query("PRAGMA integrity_check(1)").fetch_one(&mut *connection).await?.try_get(0)?;

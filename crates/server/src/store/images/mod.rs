@@ -9,7 +9,7 @@ mod place;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -143,6 +143,8 @@ impl Images {
         let incoming = folder.join("incoming");
         DirBuilder::new().recursive(true).mode(0o700).create(&incoming)?;
         let place = Place::open(folder, store)?;
+        // So that no cut takes a folder away in which a file is durable.
+        File::open(folder)?.sync_all()?;
         let images = Self { inner: Arc::new(Inner { place, incoming, limits }) };
         for entry in fs::read_dir(&images.inner.incoming)? {
             let path = entry?.path();
@@ -152,6 +154,25 @@ impl Images {
             }
         }
         Ok(images)
+    }
+
+    /// The same for somebody who only reads, also beside a server that runs.
+    ///
+    /// # Errors
+    /// The bucket cannot be spoken to in the way that is configured.
+    pub fn beside(folder: &Path, store: &PackageStore) -> Result<Self, ImageError> {
+        let limits = Limits { max_size: ByteCount(0), storage: None, reserve: ByteCount(0) };
+        let (place, incoming) = (Place::open(folder, store)?, folder.join("incoming"));
+        Ok(Self { inner: Arc::new(Inner { place, incoming, limits }) })
+    }
+
+    /// Whether nothing is kept that could be mixed up with what will come. A bucket may be shared, and names
+    /// there are hashes, so it counts as such.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub async fn is_unused(&self) -> Result<bool, ImageError> {
+        Ok(!self.inner.place.is_ours() || self.inner.place.list().await?.is_empty())
     }
 
     /// Removes files that no package refers to, left by a cut between file and row.
