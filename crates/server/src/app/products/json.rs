@@ -1,6 +1,7 @@
 //! JSON with names for its places, and changes that leave the rest of a text as it is.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -104,12 +105,11 @@ impl<'a> Node<'a> {
     pub fn object(&self) -> Result<Object<'a>, Fault> {
         let members: Members<'a> = serde_json::from_str(self.text()).map_err(|_| self.wrong("an object"))?;
         let object = Object { path: self.path.clone(), members: members.0 };
-        for (index, (name, _)) in object.members.iter().enumerate() {
-            if object.members[..index].iter().any(|(other, _)| other == name) {
-                return Err(Fault::Twice { path: object.at(name) });
-            }
+        let mut seen = BTreeSet::new();
+        match object.members.iter().find(|(name, _)| !seen.insert(name)) {
+            Some((name, _)) => Err(Fault::Twice { path: object.at(name) }),
+            None => Ok(object),
         }
-        Ok(object)
     }
 
     /// The entries of a list.
@@ -290,6 +290,14 @@ mod tests {
         assert!(matches!(Node::root(&"[".repeat(100_000)), Err(Fault::Syntax(_))));
         let deep = ["[".repeat(200), "]".repeat(200)].concat();
         assert!(matches!(Node::root(&deep), Err(Fault::Syntax(_))));
+    }
+
+    /// The largest profile has room for so many; comparing each with each would take long.
+    #[test]
+    fn many_members_are_read_in_reasonable_time() {
+        let members: Vec<String> = (0..25_000).map(|number| format!("\"{number:x}\":0")).collect();
+        let text = format!("{{{}}}", members.join(","));
+        assert_eq!(Node::root(&text).unwrap().object().unwrap().members().count(), 25_000);
     }
 
     #[test]
