@@ -6,7 +6,7 @@ use std::process::Command;
 use e2e::Conditions;
 use serde_json::{Value, json};
 
-use crate::rig::{ENDPOINT, NEW, Rig};
+use crate::rig::{ENDPOINT, LAB_PRODUCT, NEW, Rig};
 
 /// The profile of the seed, as it is shipped as an example.
 fn example() -> String {
@@ -66,6 +66,22 @@ fn s1_4_profiles_go_in_as_they_are_and_wrong_ones_are_told_where() {
     assert_eq!(rig.server.answer(&add)["device"]["product"]["name"], meter);
     let (_, problem) = rig.server.refusal(&["product", "set", meter, "allow_no_security=false"]);
     assert_eq!(problem["type"], "urn:updraft:problem:devices-without-encryption");
+}
+
+/// The key of seed 000's transcript has 7 bytes.
+#[test]
+fn sec_k03_a_module_with_a_legacy_key_connects_where_its_product_allows_it() {
+    const IMEI: &str = "490154203237518";
+    const ENDPOINT: &str = "urn:imei:490154203237518";
+    let rig = Rig::start(Conditions::PERFECT);
+    let key_file = rig.files.write_secret("legacy.key", "87493467538357");
+    let add = ["device", "add", ENDPOINT, "--identity", ENDPOINT, "--key-file", &key_file];
+    let (code, problem) = rig.server.refusal(&add);
+    let remedy = problem["remedy"].as_str().expect("it is text");
+    assert!(code == Some(1) && remedy.contains("allow_legacy_keys"), "{problem}");
+    rig.server.answer(&[&add[..], &["--product", LAB_PRODUCT]].concat());
+    rig.module_of(IMEI, "legacy.key", &[]).event("registered");
+    assert_eq!(rig.device(ENDPOINT).get("key_prefix"), None, "four of its digits would give too much away");
 }
 
 #[test]
