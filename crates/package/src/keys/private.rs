@@ -9,10 +9,11 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256,
     RsaEncoding, RsaKeyPair,
 };
-use pkcs8::der::Decode;
+use pkcs8::der::asn1::OctetStringRef;
+use pkcs8::der::{Decode, Reader, SliceReader};
 use pkcs8::pkcs5::EncryptionScheme;
 use pkcs8::pkcs5::pbes2::{Kdf, Parameters};
-use pkcs8::{EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
+use pkcs8::{AlgorithmIdentifierRef, EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef};
 use zeroize::Zeroizing;
 
 use super::algorithm::Algorithm;
@@ -97,7 +98,9 @@ impl PrivateKey {
         algorithm: Option<Algorithm>,
     ) -> Result<Self, KeyError> {
         let (encrypted, named) = pem::read(text, pem::ENCRYPTED)?;
-        let encrypted = EncryptedPrivateKeyInfoRef::from_der(&encrypted).map_err(|_| KeyError::Encoding)?;
+        let encrypted = EncryptedPrivateKeyInfoRef::from_der(&encrypted).map_err(|_| {
+            if is_encrypted_key(&encrypted) { KeyError::Encryption } else { KeyError::Encoding }
+        })?;
         bound_work(&encrypted.encryption_algorithm)?;
         let opened = encrypted.decrypt(passphrase.as_bytes()).map_err(|error| match error {
             // A wrong key gives wrong padding or, once in 256 times, bytes that are no DER.
@@ -188,6 +191,19 @@ fn read(der: &[u8], natural: Algorithm) -> Result<Pair, KeyError> {
         }
         Algorithm::Ed25519 => Pair::Ed25519(Ed25519KeyPair::from_pkcs8(der).map_err(invalid)?),
     })
+}
+
+/// Whether it is an EncryptedPrivateKeyInfo (RFC 5958 section 3) with any encryption.
+fn is_encrypted_key(der: &[u8]) -> bool {
+    let read = || -> pkcs8::der::Result<()> {
+        let mut reader = SliceReader::new(der)?;
+        reader.sequence(|fields| {
+            AlgorithmIdentifierRef::decode(fields)?;
+            <&OctetStringRef>::decode(fields).map(drop)
+        })?;
+        reader.finish()
+    };
+    read().is_ok()
 }
 
 /// A file from elsewhere says itself how much work it is to open.
