@@ -57,6 +57,19 @@ fn every_crate_takes_the_lints_of_the_workspace() {
     }
 }
 
+/// RUSTSEC-2023-0071: its private operations tell the key by their time, and there is no version without that.
+#[test]
+fn p03_the_rsa_crate_is_nowhere() {
+    for lock in ["Cargo.lock", "fuzz/Cargo.lock"] {
+        let packages = std::fs::read_to_string(workspace().join(lock)).unwrap();
+        assert!(
+            packages.contains("name = \"aws-lc-rs\"") || lock != "Cargo.lock",
+            "{lock} is what it should be"
+        );
+        assert!(!packages.lines().any(|line| line == "name = \"rsa\""), "{lock} has the crate rsa");
+    }
+}
+
 #[test]
 fn pure_crates_link_without_std() {
     build_probe("no_std");

@@ -17,6 +17,7 @@ mod sending;
 mod sessions;
 mod several_servers;
 mod shards;
+mod signing;
 mod sleeping;
 mod transfer_memory;
 mod upgrade_both_ways;

@@ -1,5 +1,5 @@
-//! The `updraft` command. Most commands ask the REST API and nothing else; `serve`, `config`, `psk`, `backup`,
-//! `restore` and `check` need no server.
+//! The `updraft` command. Most commands ask the REST API and nothing else; `serve`, `config`, `psk`, `sign`,
+//! `backup`, `restore` and `check` need no server.
 
 mod bootstrap;
 mod client;
@@ -16,6 +16,7 @@ mod package;
 mod product;
 mod psk;
 mod serve;
+mod sign;
 mod signing_key;
 mod upgrade;
 
@@ -97,6 +98,9 @@ enum Action {
     /// Make pre-shared keys.
     #[command(subcommand)]
     Psk(psk::Psk),
+    /// Make keys, sign firmware and verify signatures, offline.
+    #[command(subcommand)]
+    Sign(sign::Sign),
     /// Add, list and remove devices, and ask them for things.
     #[command(subcommand)]
     Device(device::Device),
@@ -140,6 +144,7 @@ pub fn run() -> ExitCode {
         Action::Serve(serve) => serve.run(),
         Action::Config(config) => config.run(&output),
         Action::Psk(psk) => psk.run(&output),
+        Action::Sign(sign) => sign.run(&output),
         Action::Device(device) => client().and_then(|client| device.run(&client, &output)),
         Action::Bootstrap(bootstrap) => client().and_then(|client| bootstrap.run(&client, &output)),
         Action::Product(product) => client().and_then(|client| product.run(&client, &output)),
