@@ -29,7 +29,8 @@ pub enum Sign {
     /// Make a key pair: private.pem, which a passphrase protects, and public.pem for the server.
     Keygen(keygen::Keygen),
     /// Sign a firmware file or a zip archive with it, or add a signature to a signed archive.
-    Sign(archive::SignArchive),
+    #[command(name = "sign")]
+    Archive(Box<archive::SignArchive>),
     /// Verify a signed archive as the server does, and show what it says of itself.
     Verify(verify::Verify),
 }
@@ -38,7 +39,7 @@ impl Sign {
     pub fn run(&self, output: &Output) -> Result<(), Failure> {
         match self {
             Self::Keygen(keygen) => keygen.run(output),
-            Self::Sign(sign) => sign.run(output),
+            Self::Archive(sign) => sign.run(output),
             Self::Verify(verify) => verify.run(output),
         }
     }

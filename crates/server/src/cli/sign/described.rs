@@ -93,11 +93,11 @@ impl Described {
     pub fn manifest(&self, file: &Path, payloads: Vec<Payload>) -> Result<Manifest, Failure> {
         match &self.manifest {
             Some(path) => from_file(path, payloads),
-            None => self.from_options(file, payloads),
+            None => self.said(file, payloads),
         }
     }
 
-    fn from_options(&self, file: &Path, mut payloads: Vec<Payload>) -> Result<Manifest, Failure> {
+    fn said(&self, file: &Path, mut payloads: Vec<Payload>) -> Result<Manifest, Failure> {
         for (bank, name) in [(0, &self.bank0), (1, &self.bank1)] {
             let Some(name) = name else { continue };
             let payload = payloads.iter_mut().find(|payload| payload.name == *name);

@@ -1,7 +1,7 @@
 //! `updraft sign verify`
 
 use std::io::Cursor;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -54,7 +54,7 @@ impl Verify {
         Ok(())
     }
 
-    fn key(&self, path: &PathBuf) -> Result<PublicKey, Failure> {
+    fn key(&self, path: &Path) -> Result<PublicKey, Failure> {
         let text = files::read_text(path)?;
         let read = || {
             let algorithm = self.algorithm.map_or_else(|| Algorithm::natural_of(&text), Ok)?;
