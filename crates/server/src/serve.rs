@@ -113,6 +113,7 @@ pub async fn serve(
     let files = tokio::spawn(files.serve(offers, stopped.clone()));
     // It ends by itself, and nothing depends on its end.
     tokio::spawn(app.clone().watch_images(stopped.clone()));
+    let house = tokio::spawn(app.clone().keep_house(stopped.clone()));
     let api = tokio::spawn(http::serve(listener, app, stopped));
     tokio::pin!(api);
     let mut superseded = false;
@@ -133,6 +134,9 @@ pub async fn serve(
     stopping.send_replace(true);
     if files.await.is_err() {
         tracing::error!("the downloads did not stop in order");
+    }
+    if house.await.is_err() {
+        tracing::error!("the deletion of old packages did not stop in order");
     }
     bootstrapping.stop().await;
     running.stop().await;

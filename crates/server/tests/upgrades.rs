@@ -13,8 +13,12 @@ fn prepare(server: &Server) {
     server.json(&["device", "add", "urn:imei:1", "--identity", "1"]);
     let headers = [("content-type", "application/octet-stream")];
     let bytes = image("GM01Q", "2.0", &[7; 10_000]);
-    let (status, _) = server.request("POST", "/api/v1/packages?name=May&file_name=may.bin", &headers, &bytes);
-    assert_eq!(status, 201);
+    server.lab_product();
+    let address = "/api/v1/packages?name=May&file_name=may.bin";
+    let (status, package) = server.request("POST", address, &headers, &bytes);
+    assert_eq!(status, 201, "{package}");
+    let hash = package["sha256"].as_str().expect("it is text");
+    server.json(&["package", "approve", "May", "--sha256", hash]);
 }
 
 fn connect(server: &Server) -> TcpStream {

@@ -26,7 +26,10 @@ pub use object_models::{
     ObjectModel, ObjectModelFault, ObjectModelFolder, ObjectSource, ObjectXml, ResourceModel,
 };
 pub use operations::{Answer, DeviceValue, Operation, OperationKind, OperationState, QueueOperation};
-pub use packages::{Image, Package};
+pub use packages::{
+    ApprovePackage, ChangePackage, Checks, Decision, Image, Keep, Package, PackageForm, PackageKind,
+    PackageState, Payload, WithdrawPackage,
+};
 pub use problem::Problem;
 pub use products::{
     ApprovalRule, ImportedProduct, ImportedProducts, ModuleFamily, Product, ProductChange, ProductProfile,

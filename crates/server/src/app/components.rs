@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{App, StartUpgrade, StartUpgradeError};
+use super::{App, PayloadError, Purpose, StartUpgrade, StartUpgradeError};
+use crate::store::StoreError;
 use crate::store::packages::{self, Package};
 use crate::store::upgrade_components::Component;
-use crate::store::{ImageError, StoreError};
 
 /// So many components one upgrade can have.
 pub const MOST_COMPONENTS: usize = 16;
@@ -24,7 +24,7 @@ pub struct ComponentImage {
 /// Why the images of components are not there.
 pub(super) enum ComponentError {
     Unknown(String),
-    Image(ImageError),
+    Payload(PayloadError),
     Store(StoreError),
 }
 
@@ -48,6 +48,7 @@ impl App {
     pub(super) async fn component_images(
         &self,
         rows: &[Component],
+        purpose: Purpose,
     ) -> Result<Vec<ComponentImage>, ComponentError> {
         let mut images = Vec::with_capacity(rows.len());
         for Component { instance, package_id } in rows {
@@ -58,7 +59,7 @@ impl App {
                     .map_err(|error| ComponentError::Store(error.into()))?
             };
             let package = package.ok_or_else(|| ComponentError::Unknown(package_id.clone()))?;
-            let image = self.image(&package).await.map_err(ComponentError::Image)?;
+            let image = self.payload(&package, purpose).await.map_err(ComponentError::Payload)?;
             images.push(ComponentImage { instance: *instance, package, image });
         }
         Ok(images)

@@ -25,7 +25,7 @@ mod upgrades;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, RwLock, broadcast, mpsc};
+use tokio::sync::{Mutex, RwLock, Semaphore, broadcast, mpsc};
 
 pub use actor::{Actor, BadActor};
 pub use admission::Port;
@@ -37,7 +37,11 @@ pub use known::{KnownDevices, KnownRegistration, SessionBytes, StoredRegistratio
 pub use object_models::{
     AddObjectModelError, FolderFault, FolderReading, KnownObject, RemoveObjectModelError, Source,
 };
-pub use packages::{PackageText, Upload, UploadError};
+pub use packages::{
+    ApproveError, ChangePackageError, ContentsError, Difference, Differences, FileError, Form, Keep, Kind,
+    PackageChange, PackageFile, PackageText, PayloadError, PeriodError, Purpose, RemovePackageError, Shown,
+    State, Target, TargetError, Upload, UploadError, WithdrawError,
+};
 pub use signing_keys::{
     AddSigningKey, AddSigningKeyError, AddedSigningKey, RevokeSigningKeyError, UnknownManufacturer,
 };
@@ -175,7 +179,12 @@ struct Inner {
     devices_change: RwLock<()>,
     /// Held while an image gets its row, so that an equal one of a failed upload is not removed under it.
     packages_change: Mutex<()>,
+    /// Who looks into a package holds what it has for devices in memory.
+    examinations: Semaphore,
 }
+
+/// Packages that are looked into at once.
+const EXAMINATIONS: usize = 2;
 
 impl App {
     /// Builds the use cases over an open store and loads who may connect.
@@ -209,6 +218,7 @@ impl App {
             settings,
             devices_change: RwLock::default(),
             packages_change: Mutex::default(),
+            examinations: Semaphore::new(EXAMINATIONS),
         };
         let app = Self { inner: Arc::new(inner) };
         app.load().await?;

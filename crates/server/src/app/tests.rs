@@ -9,12 +9,15 @@ use crate::store::devices::DeviceChange;
 use crate::store::scratch::{Scratch, on_both_engines};
 use crate::store::{DataFolder, Limits};
 
-const KEY: &str = "e9891e446e07ba10519059db4ad9eb1b02c83d08dd80102982c27ec9e1bdebde";
+pub(crate) const KEY: &str = "e9891e446e07ba10519059db4ad9eb1b02c83d08dd80102982c27ec9e1bdebde";
 
 pub(crate) async fn start_in(scratch: &Scratch) -> (App, mpsc::Receiver<Order>, Store) {
+    start_at(scratch, WallClock::from_fn(|| Moment(1_767_225_600_000_000))).await
+}
+
+pub(crate) async fn start_at(scratch: &Scratch, clock: WallClock) -> (App, mpsc::Receiver<Order>, Store) {
     let (folder, location) = (scratch.path(), &scratch.location());
     let config = Config::read(&Sources::default()).unwrap();
-    let clock = WallClock::from_fn(|| Moment(1_767_225_600_000_000));
     let _lock = DataFolder::open(folder).unwrap();
     let vault = open_vault(Store::is_new(location).await.unwrap(), &folder.join("key")).unwrap();
     let store = Store::open(location, &clock).await.unwrap();
@@ -63,12 +66,34 @@ pub(crate) fn text(name: &str) -> PackageText {
     PackageText { name: name.to_owned(), file_name: "image.bin".to_owned(), ..PackageText::default() }
 }
 
+/// A profile of a device that may be upgraded without signatures.
+pub(crate) const PROFILE: &str = r#"{"devices": [{"manufacturerId": "SEQUANS",
+    "manufacturerName": "SEQUANS Communications", "model": "GM01Q", "protocolType": "LwM2M",
+    "deviceType": "Modem", "omCapability": {"fwUpgradeCapability": {"supportUpgrade": true,
+    "upgradeProtocolType": "LWM2M", "downloadProtocolType": "CoAP"}}, "serviceTypeCapabilities": [],
+    "updraft": {"signature": "not_required", "reports":
+    {"manufacturer": "SEQUANS Communications", "model": "GM01Q"}}}]}"#;
+
+/// Uploads for the only product, which is imported if there is none, and approves.
 pub(crate) async fn upload(
     app: &App,
     text: PackageText,
     bytes: &[u8],
 ) -> Result<crate::store::packages::Package, UploadError> {
-    let mut upload = app.begin_upload(text, None).await?;
+    if app.products_after("", "", 1).is_empty() {
+        app.import_products(PROFILE, false).await.unwrap();
+    }
+    let package = upload_only(app, text, bytes).await?;
+    let shown = Shown { sha256: package.sha256.clone(), manifest_sha256: None };
+    Ok(app.approve_package(&package.id, shown, &Actor::default()).await.unwrap())
+}
+
+pub(crate) async fn upload_only(
+    app: &App,
+    text: PackageText,
+    bytes: &[u8],
+) -> Result<crate::store::packages::Package, UploadError> {
+    let mut upload = app.begin_upload(text, &Actor::default(), None).await?;
     for piece in bytes.chunks(100) {
         upload.write(piece)?;
     }
@@ -144,14 +169,14 @@ async fn an_image_with_a_header_says_what_it_is(scratch: Scratch) {
     assert!(package.has_header);
     assert_eq!(package.size_bytes, IMAGE_HEADER_SIZE as i64 + 12);
     let with = |model: Option<&str>, version: Option<&str>, source: Option<&str>| PackageText {
-        model: model.map(str::to_owned),
+        target: Target { model: model.map(str::to_owned), ..Target::default() },
         version: version.map(str::to_owned),
         source_version: source.map(str::to_owned),
         ..text("one")
     };
     let bytes = image("GM01Q", "2.0", b"machine code");
     assert!(upload(&app, with(Some("GM01Q"), Some("2.0"), None), &bytes).await.is_ok());
-    for given in [with(Some("X"), None, None), with(None, Some("3"), None), with(None, None, Some("1"))] {
+    for given in [with(None, Some("3"), None), with(None, None, Some("1"))] {
         assert!(matches!(upload(&app, given, &bytes).await, Err(UploadError::Contradiction { .. })));
     }
 }
@@ -180,7 +205,7 @@ async fn broken_images_are_refused_and_leave_nothing(scratch: Scratch) {
     for place in ["images", "incoming"] {
         assert_eq!(std::fs::read_dir(scratch.path().join(place)).unwrap().count(), 0, "{place}");
     }
-    assert!(app.packages("", "", 10).await.unwrap().is_empty());
+    assert!(app.packages(&Default::default(), "", 10).await.unwrap().is_empty());
 }
 
 on_both_engines!(a_raw_image_is_what_the_operator_says);
@@ -189,7 +214,10 @@ async fn a_raw_image_is_what_the_operator_says(scratch: Scratch) {
     let given = PackageText { version: Some("5.4.1.1-57857".to_owned()), ..text("raw") };
     let package = upload(&app, given, b"anything").await.unwrap();
     assert_eq!((package.model, package.has_header), (None, false));
-    assert_eq!(&*app.image(&app.package(&package.id).await.unwrap().unwrap()).await.unwrap(), b"anything");
+    assert_eq!(
+        &*app.payload(&app.package(&package.id).await.unwrap().unwrap(), Purpose::Start).await.unwrap(),
+        b"anything"
+    );
 }
 
 pub(crate) fn wanted(endpoint: &str, package: &str) -> StartUpgrade {
@@ -258,15 +286,21 @@ async fn f22_f26_an_upgrade_that_cannot_work_is_refused_before_a_byte(scratch: S
     let error = start(StartUpgrade { timeout, ..wanted("one", &package.id) }).await.unwrap_err();
     assert!(matches!(error, StartUpgradeError::BadTimeout));
     let change = |model: &str| {
-        let changes =
-            vec![(id.clone(), DeviceChange { model: Some(model.to_owned()), ..Default::default() })];
+        let changes = vec![(
+            id.clone(),
+            DeviceChange {
+                manufacturer: Some("SEQUANS Communications".to_owned()),
+                model: Some(model.to_owned()),
+                ..Default::default()
+            },
+        )];
         app.record_devices(KnownDevices { changes, ..KnownDevices::default() })
     };
     change("BC35-G").await.unwrap();
     assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::WrongModel { .. })));
     change("GM01Q").await.unwrap();
     std::fs::write(scratch.path().join("images").join(&package.sha256), b"else").unwrap();
-    assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::PackageDamaged(_))));
+    assert!(matches!(start(wanted("one", &package.id)).await, Err(StartUpgradeError::Payload(_))));
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use firmware::upgrade::Protocol;
 
 use super::components::MOST_COMPONENTS;
+use super::{Differences, PayloadError};
 use crate::secrets::NoRandomness;
-use crate::store::{ImageError, StoreError};
+use crate::store::StoreError;
 
 /// Why an upgrade was not started.
 #[derive(Debug, thiserror::Error)]
@@ -26,9 +27,18 @@ pub enum StartUpgradeError {
         /// What the device is.
         device: String,
     },
-    /// The file on the server's disk is not what was uploaded.
-    #[error("the package is damaged on the server's disk")]
-    PackageDamaged(#[source] ImageError),
+    /// The device is none of those that the package was made for (seed S1-21).
+    #[error("the package is not for this device: the {0}")]
+    WrongProduct(Differences),
+    /// Nobody knows what the device is.
+    #[error("what product the device {0} is cannot be told")]
+    NoProduct(String),
+    /// Its profile says that it cannot be upgraded.
+    #[error("the profile of {0} has no capability for upgrades")]
+    NotUpgradable(String),
+    /// Nobody may receive the package.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
     /// Devices cannot be told where to fetch the image.
     #[error("the server does not know under which address devices reach it")]
     NoPullAddress,

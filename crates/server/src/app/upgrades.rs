@@ -7,15 +7,16 @@ use firmware::upgrade::{Delivery, Protocol, Stage};
 use lwm2m::server::upgrade::{Severity, TransferMemory, UpgradeRecord};
 
 use super::components::{ComponentError, ComponentImage, components};
+use super::packages::check_state;
 use super::upgrade_errors::{CancelError, StartUpgradeError};
-use super::{App, Order, Security};
+use super::{App, Order, PayloadError, Purpose, Security, Target};
 use crate::secrets::{NoRandomness, random};
 use crate::store::devices::{self, Device};
 use crate::store::packages::{self, Package};
 use crate::store::upgrade_components::{self, Component};
 use crate::store::upgrade_events::{self, UpgradeEvent};
 use crate::store::upgrades::{self, End, Progress, Upgrade, UpgradeKey, parse_history_id};
-use crate::store::{ImageError, ImageHash, StoreError};
+use crate::store::{ImageError, StoreError};
 use crate::uri::BaseUri;
 
 /// An upgrade to be started.
@@ -70,9 +71,9 @@ pub struct Past {
 /// Why an upgrade that was interrupted cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
-    /// The image is not what it was.
+    /// The package is not what it was, or may not be sent any more.
     #[error(transparent)]
-    Image(#[from] ImageError),
+    Payload(#[from] PayloadError),
     /// It cannot be read now.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -110,9 +111,9 @@ impl App {
         let rows = components(&wanted)?;
         let base_uri = self.base_uri(&wanted)?;
         let (device, package, image) = self.fitting(&wanted, base_uri.is_some()).await?;
-        let components = self.component_images(&rows).await.map_err(|error| match error {
+        let components = self.component_images(&rows, Purpose::Start).await.map_err(|error| match error {
             ComponentError::Unknown(id) => StartUpgradeError::UnknownPackage(id),
-            ComponentError::Image(error) => StartUpgradeError::PackageDamaged(error),
+            ComponentError::Payload(error) => error.into(),
             ComponentError::Store(error) => error.into(),
         })?;
         let now = self.inner.clock.now();
@@ -125,7 +126,7 @@ impl App {
             package_name: package.name.clone(),
             file_name: package.file_name.clone(),
             target_version: package.version.clone(),
-            size_bytes: package.size_bytes,
+            size_bytes: package.payload.as_ref().map_or(package.size_bytes, |payload| payload.size_bytes),
             delivery: wanted.delivery.map_or(AUTOMATIC, Delivery::code).to_owned(),
             observe: wanted.observe,
             base_uri,
@@ -184,37 +185,59 @@ impl App {
             let package = packages::by_id(reader, &wanted.package).await?;
             (device, package.ok_or_else(|| StartUpgradeError::UnknownPackage(wanted.package.clone()))?)
         };
-        let model = device.state.as_ref().and_then(|state| state.model.as_deref());
         // A component is another thing than the device that it is in.
-        if let (Some(package), Some(device)) = (&package.model, model)
-            && package != device
-            && wanted.component.is_none()
-        {
-            return Err(StartUpgradeError::WrongModel {
-                package: package.clone(),
-                device: device.to_owned(),
-            });
+        if wanted.component.is_none() {
+            self.check_product(&device, &package)?;
         }
         let security = Security::from_code(&device.security).unwrap_or(Security::Psk);
         if wanted.delivery == Some(Delivery::Pull) && !has_base && !self.can_pull(security) {
             return Err(StartUpgradeError::NoPullAddress);
         }
-        let image = self.image(&package).await.map_err(StartUpgradeError::PackageDamaged)?;
-        Ok((device, package, image))
+        let image = self.payload(&package, Purpose::Start).await?;
+        Ok((device, self.with_model(package), image))
     }
 
-    /// The checked image of a package.
-    ///
-    /// # Errors
-    /// The file is missing or damaged.
-    pub async fn image(&self, package: &Package) -> Result<Arc<[u8]>, ImageError> {
-        let hash = ImageHash::from_text(&package.sha256).ok_or(ImageError::Damaged)?;
-        let stamp = self.inner.images.stamp(hash).await?;
-        if let Some(image) = self.inner.payloads.find(hash, &stamp) {
-            return Ok(image);
+    /// The device is of the product that the package is for. One that has never said what it is may begin: its
+    /// model is read and compared before anything is sent.
+    fn check_product(&self, device: &Device, package: &Package) -> Result<(), StartUpgradeError> {
+        let wanted = package.product_id.as_deref().and_then(|id| self.product(id));
+        let wanted = wanted.ok_or(PayloadError::NoProduct)?;
+        if !wanted.can_upgrade() {
+            return Err(StartUpgradeError::NotUpgradable(wanted.name()));
         }
-        let image = self.inner.images.read(hash).await?.into();
-        Ok(self.inner.payloads.keep(hash, stamp, image))
+        let found = self.product_of(device);
+        if let Some(found) = found.as_ref().filter(|found| found.id != wanted.id) {
+            let differences = Target::from(&wanted.identity).differences(&found.identity);
+            return Err(StartUpgradeError::WrongProduct(differences));
+        }
+        self.check_model(device, package)?;
+        let state = device.state.as_ref();
+        let said = state.is_some_and(|state| state.model.is_some() && state.manufacturer.is_some());
+        let is_compared = package.model.is_some() || wanted.reported_model().is_some();
+        if found.is_none() && (said || !is_compared) {
+            return Err(StartUpgradeError::NoProduct(device.endpoint.clone()));
+        }
+        Ok(())
+    }
+
+    /// The device reports the model that the package is for, if it has said any.
+    fn check_model(&self, device: &Device, package: &Package) -> Result<(), StartUpgradeError> {
+        let found = device.state.as_ref().and_then(|state| state.model.as_deref());
+        let wanted = self.with_model(package.clone()).model;
+        match (wanted, found) {
+            (Some(wanted), Some(found)) if wanted != found => {
+                Err(StartUpgradeError::WrongModel { package: wanted, device: found.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The package with the model that devices must report: what its image says, otherwise its product.
+    fn with_model(&self, mut package: Package) -> Package {
+        let product = package.product_id.as_deref().and_then(|id| self.product(id));
+        let reported = product.and_then(|product| product.reported_model().map(str::to_owned));
+        package.model = package.model.or(reported);
+        package
     }
 
     async fn insert_upgrade(
@@ -242,6 +265,12 @@ impl App {
                 // The device may have been removed since it was looked up.
                 if devices::by_endpoint(connection, &upgrade.endpoint).await?.is_none() {
                     return Err(StartUpgradeError::UnknownDevice(upgrade.endpoint));
+                }
+                // So may the package, or it was withdrawn.
+                for id in packages_of(&upgrade, &components) {
+                    let package = packages::by_id(connection, id).await?;
+                    let package = package.ok_or_else(|| StartUpgradeError::UnknownPackage(id.to_owned()))?;
+                    check_state(&package, Purpose::Start)?;
                 }
                 upgrade.number = devices::take_upgrade_number(connection, &upgrade.device_id).await?;
                 upgrades::insert(connection, &upgrade).await?;
@@ -337,15 +366,16 @@ impl App {
             let rows = upgrade_components::of(reader, upgrade.key).await.map_err(StoreError::from)?;
             let package = packages::by_id(reader, &upgrade.package_id).await.map_err(StoreError::from)?;
             let past = past(reader, &upgrade).await.map_err(StoreError::from)?;
-            (package.ok_or(ImageError::Missing)?, past, rows)
+            (package.ok_or(PayloadError::from(ImageError::Missing))?, past, rows)
         };
-        let image = self.image(&package).await?;
-        let components = self.component_images(&rows).await.map_err(|error| match error {
-            ComponentError::Unknown(_) => ResumeError::Image(ImageError::Missing),
-            ComponentError::Image(error) => error.into(),
-            ComponentError::Store(error) => error.into(),
-        })?;
-        Ok(Started { upgrade, package, image, components, past })
+        let image = self.payload(&package, Purpose::Resume).await?;
+        let components =
+            self.component_images(&rows, Purpose::Resume).await.map_err(|error| match error {
+                ComponentError::Unknown(_) => ResumeError::Payload(ImageError::Missing.into()),
+                ComponentError::Payload(error) => error.into(),
+                ComponentError::Store(error) => error.into(),
+            })?;
+        Ok(Started { upgrade, package: self.with_model(package), image, components, past })
     }
 
     /// Makes what happened durable, then tells those who watch.
@@ -375,6 +405,14 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// All packages of an upgrade.
+fn packages_of<'a>(
+    upgrade: &'a Upgrade,
+    components: &'a [Component],
+) -> impl Iterator<Item = &'a str> + Send {
+    std::iter::once(&*upgrade.package_id).chain(components.iter().map(|component| &*component.package_id))
 }
 
 /// What the upgrade before this one says: whether it may have left an image on the device, and how it went.

@@ -117,6 +117,12 @@ impl Client {
         response.body_mut().read_to_string().map_err(Failure::operation)
     }
 
+    /// Reads a file as it comes.
+    pub fn file(&self, path: &str) -> Result<Box<dyn Read>, Failure> {
+        let response = self.checked(self.reading(self.agent.get(self.url(path))).call())?;
+        Ok(Box::new(response.into_body().into_reader()))
+    }
+
     /// Opens a stream of events after the one numbered `after`.
     pub fn stream(&self, path: &str, after: i64) -> Result<Box<dyn Read>, Failure> {
         let request = self.reading(self.agent.get(self.url(path))).header("last-event-id", after.to_string());

@@ -113,9 +113,9 @@ enum Action {
     /// The public keys with which packages are verified.
     #[command(subcommand)]
     SigningKey(signing_key::SigningKey),
-    /// Upload and list firmware.
+    /// Upload, approve and list firmware.
     #[command(subcommand)]
-    Package(package::Package),
+    Package(Box<package::Package>),
     /// Start and follow upgrades.
     #[command(subcommand)]
     Upgrade(upgrade::Upgrade),

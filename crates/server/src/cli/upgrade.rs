@@ -7,6 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use super::client::{Client, escaped};
 use super::failure::Failure;
 use super::output::{Output, facts, moment, table};
+use super::package;
 use crate::api;
 use crate::config::parse_duration;
 
@@ -158,11 +159,11 @@ fn path(id: &str) -> String {
 impl Start {
     fn run(&self, client: &Client, output: &Output) -> Result<(), Failure> {
         let further = self.then.iter().map(|(component, package)| {
-            Ok(api::ComponentPackage { component: *component, package: package_id(client, package)? })
+            Ok(api::ComponentPackage { component: *component, package: package::id(client, package)? })
         });
         let body = api::StartUpgrade {
             device: self.endpoint.clone(),
-            package: package_id(client, &self.package)?,
+            package: package::id(client, &self.package)?,
             component: self.component,
             further_components: further.collect::<Result<_, Failure>>()?,
             delivery: match self.delivery {
@@ -189,20 +190,6 @@ impl Start {
         let upgrade: api::Upgrade = client.post("/api/v1/upgrades", &body)?;
         output.value(&upgrade, || format!("started {}", upgrade.id));
         if self.watch { watch::watch(client, output, &upgrade.id) } else { Ok(()) }
-    }
-}
-
-/// Ids are what the API takes; names are what people type.
-fn package_id(client: &Client, given: &str) -> Result<String, Failure> {
-    let named: Vec<api::Package> = client.all("/api/v1/packages", &[("name", Some(given))])?;
-    match named.as_slice() {
-        [] => Ok(given.to_owned()),
-        [package] => Ok(package.id.clone()),
-        several => Err(Failure::usage(anyhow::anyhow!(
-            "{} packages have the name {given:?}; give one of the ids {}",
-            several.len(),
-            several.iter().map(|package| package.id.as_str()).collect::<Vec<_>>().join(", ")
-        ))),
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
          them."),
         (name = "products", description = "Kinds of devices: their profiles, and what these decide."),
         (name = "signing keys", description = "Public keys with which packages are verified."),
-        (name = "packages", description = "Firmware images."),
+        (name = "packages", description = "Firmware: uploaded, vouched for, approved."),
         (name = "upgrades", description = "One package for one device, from the offer to the proof."),
         (name = "files", description = "Downloads over HTTP and HTTPS."),
         (name = "health", description = "For monitoring.")
@@ -59,7 +59,10 @@ pub(super) fn routes() -> OpenApiRouter<Context> {
         .routes(routes!(signing_keys::show::show))
         .routes(routes!(signing_keys::revoke::revoke))
         .routes(routes!(packages::upload::upload, packages::list::list))
-        .routes(routes!(packages::show::show))
+        .routes(routes!(packages::show::show, packages::change::change, packages::remove::remove))
+        .routes(routes!(packages::approve::approve))
+        .routes(routes!(packages::withdraw::withdraw))
+        .routes(routes!(packages::file::file))
         .routes(routes!(upgrades::start::start, upgrades::list::list))
         .routes(routes!(upgrades::show::show))
         .routes(routes!(upgrades::cancel::cancel))

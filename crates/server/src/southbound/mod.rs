@@ -38,7 +38,7 @@ use crate::app::{App, Order};
 use crate::config::{Config, Lwm2m};
 use crate::files::{Offers, Served};
 use crate::secrets::NoRandomness;
-use crate::store::{Life, StoreError};
+use crate::store::{ImageError, Life, StoreError};
 
 /// Why the protocol side cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +55,9 @@ pub enum SouthboundError {
     /// The upgrades that run cannot be read.
     #[error("cannot read the upgrades that have not ended")]
     Store(#[from] StoreError),
+    /// Their packages cannot be read now; they wait until the server is started again.
+    #[error("cannot read the packages of upgrades that have not ended; see packages.store and packages.s3_*")]
+    Packages(#[source] ImageError),
 }
 
 /// Events that wait for the dispatcher: a second of them at the highest rate that a shard can make.

@@ -26,10 +26,15 @@ pub fn images(started: &Started, token: &str) -> Vec<Image> {
         sha256: sha256.to_owned(),
     };
     if started.components.is_empty() {
-        return vec![of(0, &started.image, &started.package.sha256)];
+        return vec![of(0, &started.image, hash_of(&started.package))];
     }
     let parts = started.components.iter().enumerate();
-    parts.map(|(part, component)| of(part, &component.image, &component.package.sha256)).collect()
+    parts.map(|(part, component)| of(part, &component.image, hash_of(&component.package))).collect()
+}
+
+/// The SHA-256 of what the device gets: not that of the archive it came in.
+fn hash_of(package: &crate::store::packages::Package) -> &str {
+    package.payload.as_ref().map_or(&*package.sha256, |payload| &*payload.sha256)
 }
 
 /// What the procedure is to do.

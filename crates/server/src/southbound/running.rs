@@ -8,7 +8,7 @@ use lwm2m::server::upgrade::{Facts, TransferMemory, UpgradeId, UpgradePlan, Upgr
 
 use super::messages::{Command, Receiver, ShardCommand};
 use super::plans::{Image, images, plan};
-use crate::app::{Started, UpgradeChange};
+use crate::app::{PayloadError, Started, UpgradeChange};
 use crate::clock::Moment;
 use crate::config;
 use crate::files::Offers;
@@ -151,13 +151,14 @@ impl Upgrades {
         others.flat_map(each).map(|(shard, image)| (shard, command(run, image).into())).collect()
     }
 
-    /// Ends an upgrade that cannot go on because its image is gone.
-    pub fn refuse(&mut self, upgrade: crate::store::upgrades::Upgrade, reason: &str, now: Moment) {
+    /// Ends an upgrade that cannot go on because no device may receive its package.
+    pub fn refuse(&mut self, upgrade: crate::store::upgrades::Upgrade, error: &PayloadError, now: Moment) {
+        let reason = format!("The upgrade cannot go on: {error}.");
         let end = End {
             outcome: "failed".to_owned(),
-            cause: Some("package-damaged".to_owned()),
-            reason: reason.to_owned(),
-            advice: Some("Upload the package again, then start the upgrade again.".to_owned()),
+            cause: Some(error.code().to_owned()),
+            reason: reason.clone(),
+            advice: Some(error.advice().to_owned()),
             at: now,
         };
         let mut progress = upgrade.progress;
@@ -168,7 +169,7 @@ impl Upgrades {
             kind: "finished".to_owned(),
             stage: progress.stage.clone(),
             attempt: progress.attempt,
-            detail: reason.to_owned(),
+            detail: reason,
         };
         let change = UpgradeChange { key: upgrade.key, progress, end: Some(end), events: vec![event] };
         self.changes.insert(upgrade.key, change);

@@ -18,6 +18,7 @@ const STEPS: &[(i64, &str)] = &[
     (7, include_str!("migrations/0007_components.sql")),
     (8, include_str!("migrations/0008_deferral.sql")),
     (9, include_str!("migrations/0009_products.sql")),
+    (10, include_str!("migrations/0010_packages.sql")),
 ];
 
 /// Why the schema is not up to date.

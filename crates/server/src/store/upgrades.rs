@@ -75,7 +75,8 @@ pub fn parse_history_id(id: &str) -> Option<(&str, i64)> {
 }
 
 const SELECT: &str = "SELECT upgrades.id, upgrades.device_id, devices.endpoint, upgrades.number, \
-    upgrades.package_id, packages.name, packages.file_name, packages.version, packages.size_bytes, \
+    upgrades.package_id, packages.name, packages.file_name, packages.version, \
+    COALESCE(packages.payload_size_bytes, packages.size_bytes) AS size_bytes, \
     upgrades.delivery, upgrades.observe, upgrades.base_uri, upgrades.timeout_seconds, upgrades.severity, \
     upgrades.defer_seconds, upgrades.created_at, \
     upgrades.stage, upgrades.attempt, upgrades.record, upgrades.cancel_wanted, upgrades.version_before, \

@@ -8,7 +8,7 @@ use super::profile::{self, Profile, ProfileError};
 use super::{MOST_PRODUCTS, Product};
 use crate::app::App;
 use crate::store::products::Identity;
-use crate::store::{ROOT_DOMAIN, StoreError, devices, products as rows};
+use crate::store::{ROOT_DOMAIN, StoreError, devices, packages, products as rows};
 
 /// What became of one device of a profile.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -273,8 +273,9 @@ impl App {
                     Some((&**reports.manufacturer.as_ref()?, &**reports.model.as_ref()?))
                 });
                 let devices = devices::count_of_product(connection, &wanted.id, reported).await?;
-                if devices > 0 {
-                    return Err(RemoveProductError::Used { product: wanted.name(), devices, packages: 0 });
+                let packages = packages::count_of_product(connection, &wanted.id).await?;
+                if devices > 0 || packages > 0 {
+                    return Err(RemoveProductError::Used { product: wanted.name(), devices, packages });
                 }
                 Ok(rows::delete(connection, &wanted.id).await?)
             })

@@ -114,6 +114,11 @@ impl Product {
         }
     }
 
+    /// The model that its devices report, if that is known.
+    pub fn reported_model(&self) -> Option<&str> {
+        self.settings.reports.as_ref()?.model.as_deref()
+    }
+
     /// Whether devices that report this are known as this product.
     pub fn is_reported_by(&self, manufacturer: &str, model: &str) -> bool {
         self.settings.reports.as_ref().is_some_and(|reports| {

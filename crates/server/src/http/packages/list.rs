@@ -10,6 +10,7 @@ use crate::http::Context;
 use crate::http::body::Queried;
 use crate::http::page::{limit, page, position};
 use crate::http::problem::Problem;
+use crate::store::packages::Filter;
 
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -18,6 +19,14 @@ pub struct Parameters {
     /// Only packages with exactly this name.
     #[serde(default)]
     name: String,
+    /// Only packages of this product: its id or its name.
+    product: Option<String>,
+    /// Only packages in this state.
+    #[param(inline)]
+    state: Option<api::PackageState>,
+    /// Only packages that bring this version.
+    #[serde(default)]
+    version: String,
     /// Where to go on: `next` of the page before.
     cursor: Option<String>,
     /// Entries of a page, 1 to 200.
@@ -36,9 +45,18 @@ pub async fn list(
 ) -> Result<Json<api::Page<api::Package>>, Problem> {
     let limit = limit(parameters.limit)?;
     let before = position(parameters.cursor.as_deref())?;
+    let product = parameters.product.as_deref().map(|name| context.app.find_product(name)).transpose();
+    let product = product
+        .map_err(|error| Problem::bad_value(error).remedy("`updraft product list` shows all products."))?;
+    let filter = Filter {
+        name: parameters.name,
+        product_id: product.map(|product| product.id.clone()).unwrap_or_default(),
+        state: parameters.state.map(|state| state.code().to_owned()).unwrap_or_default(),
+        version: parameters.version,
+    };
     let packages = context
         .app
-        .packages(&parameters.name, &before, limit + 1)
+        .packages(&filter, &before, limit + 1)
         .await
         .map_err(|error| Problem::store("packages could not be read", &error))?;
     Ok(Json(page(packages, limit, |package| package.id.clone(), api::Package::from)))

@@ -12,6 +12,7 @@ use crate::api;
 use crate::app::{StartUpgrade, StartUpgradeError};
 use crate::http::Context;
 use crate::http::body::JsonBody;
+use crate::http::packages::payload_problem;
 use crate::http::problem::Problem;
 use crate::uri::BaseUri;
 
@@ -83,10 +84,17 @@ fn problem(error: &StartUpgradeError) -> Problem {
             conflict("wrong-model", "The package does not fit the device")
                 .remedy("Choose the package of the device's model.")
         }
-        StartUpgradeError::PackageDamaged(source) => {
-            tracing::error!(error = source as &dyn std::error::Error, "a package is damaged on the disk");
-            conflict("package-damaged", "The package is damaged").remedy("Upload the package again.")
+        StartUpgradeError::WrongProduct(_) => {
+            conflict("wrong-product", "The package does not fit the device").remedy(
+                "Choose a package of the device's product, or say which product the device is with \
+                 `updraft device set-product`.",
+            )
         }
+        StartUpgradeError::NoProduct(_) => conflict("no-product", "The product of the device is not known")
+            .remedy("Say which one it is with `updraft device set-product`."),
+        StartUpgradeError::NotUpgradable(_) => conflict("not-upgradable", "The product cannot be upgraded")
+            .remedy("Add the capability with `updraft product add-capability`."),
+        StartUpgradeError::Payload(source) => payload_problem(source),
         StartUpgradeError::NoPullAddress => {
             conflict("no-pull-address", "Devices cannot download from this server").remedy(
                 "Set lwm2m.public_host and listen where the device connects (lwm2m.coaps_bind, \

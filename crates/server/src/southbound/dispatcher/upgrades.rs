@@ -7,7 +7,7 @@ use super::super::SouthboundError;
 use super::super::messages::{Fact, Receiver, ShardCommand};
 use super::super::running::{Batch, Told, upgrade_id};
 use super::Dispatcher;
-use crate::app::{App, ResumeError, Started, Transfer};
+use crate::app::{App, PayloadError, ResumeError, Started, Transfer};
 use crate::files::Served;
 use crate::store::StoreError;
 use crate::store::upgrades::UpgradeKey;
@@ -27,10 +27,17 @@ impl Dispatcher {
                     told.extend(self.upgrades.add(started, receiver, shard, self.app.now())?);
                     told.extend(canceled.then(|| (shard, ShardCommand::Cancel(upgrade_id(key)).into())));
                 }
-                Err(ResumeError::Image(error)) => {
-                    tracing::error!(upgrade = upgrade.history_id(), %error, "an upgrade cannot go on");
-                    let reason = "The package is damaged on the server's disk.";
-                    self.upgrades.refuse(upgrade, reason, self.app.now());
+                Err(ResumeError::Payload(PayloadError::Store(error))) => return Err(error.into()),
+                Err(ResumeError::Payload(PayloadError::File(error))) if error.is_passing() => {
+                    return Err(SouthboundError::Packages(error));
+                }
+                Err(ResumeError::Payload(error)) => {
+                    tracing::error!(
+                        upgrade = upgrade.history_id(),
+                        error = &error as &dyn std::error::Error,
+                        "an upgrade cannot go on"
+                    );
+                    self.upgrades.refuse(upgrade, &error, self.app.now());
                 }
                 Err(ResumeError::Store(error)) => return Err(error.into()),
             }

@@ -114,6 +114,13 @@ pub enum ImageError {
     Stopping,
 }
 
+impl ImageError {
+    /// Whether it says nothing of the file itself: the folder or the bucket does not answer now.
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Io(_) | Self::Store(_) | Self::Stopping)
+    }
+}
+
 impl From<io::Error> for ImageError {
     fn from(error: io::Error) -> Self {
         match error.kind() {
@@ -293,6 +300,10 @@ impl Images {
     /// # Errors
     /// The file cannot be removed.
     pub async fn remove(&self, hash: ImageHash) -> Result<(), ImageError> {
+        if !self.inner.place.is_ours() {
+            // A bucket that does not answer now is asked again at the next start.
+            fs::File::create(self.note_of(hash))?;
+        }
         self.inner.place.remove(hash).await?;
         self.settle(hash)
     }

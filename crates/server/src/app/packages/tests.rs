@@ -1,0 +1,5 @@
+mod bundles;
+mod lifecycle;
+mod loading;
+mod rules;
+mod scene;
