@@ -35,6 +35,9 @@ pub fn run(after: After) -> Result<(), Failure> {
     let newer = scene.make_image("newer", NEW_VERSION)?;
     scene.start_server()?;
 
+    title("Import the profile of the product");
+    scene.import_product()?;
+
     title("Add a device with a new pre-shared key, and switch its module on");
     scene.add_device()?;
     scene.start_module(&factory)?;

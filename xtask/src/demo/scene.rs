@@ -42,6 +42,22 @@ const NEWER_SKIP: &str = "1300000";
 /// One datagram in a hundred is lost in each direction.
 const LOSS: &str = "0.01";
 
+/// What the module of the demo is. Its images are not signed.
+const PROFILE: &str = r#"{"devices": [{
+  "manufacturerId": "sequans",
+  "manufacturerName": "SEQUANS Communications",
+  "model": "GM01Q",
+  "protocolType": "LwM2M",
+  "deviceType": "Modem",
+  "omCapability": {"fwUpgradeCapability": {"supportUpgrade": true, "upgradeProtocolType": "LWM2M"}},
+  "updraft": {
+    "module_family": "ryz014",
+    "signature": "not_required",
+    "reports": {"manufacturer": "SEQUANS Communications", "model": "GM01Q"}
+  }
+}]}
+"#;
+
 impl Scene {
     /// A fresh folder for everything.
     pub fn new(imei: &'static str, after: After) -> Result<Self, Failure> {
@@ -132,9 +148,22 @@ impl Scene {
         run("show the device", &mut self.command_line(&["device", "show", &self.endpoint()]))
     }
 
+    /// Imports what the module is: packages are made for a product.
+    pub fn import_product(&self) -> Result<(), Failure> {
+        let file = self.folder.join("gm01q.json");
+        fs::write(&file, PROFILE)
+            .map_err(|error| Failure::new(format!("write {}", file.display()), error))?;
+        run("import the product", self.command_line(&["product", "import"]).arg(&file))
+    }
+
+    /// Uploads a package and approves exactly what was uploaded.
     pub fn upload(&self, name: &str, image: &Path) -> Result<(), Failure> {
-        let mut command = self.command_line(&["package", "upload", "--name", name]);
-        run(&format!("upload the package {name}"), command.arg(image))
+        let mut upload = self.command_line(&["--json", "package", "upload", "--name", name]);
+        let uploaded = output(&format!("upload the package {name}"), upload.arg(image))?;
+        let sha256 =
+            text_of(&uploaded, "sha256").ok_or_else(|| Failure::new("read the package", &uploaded))?;
+        let mut approve = self.command_line(&["package", "approve", name, "--sha256", sha256]);
+        run(&format!("approve the package {name}"), &mut approve)
     }
 
     /// Upgrades and follows it to its end; gives the id of the upgrade.
