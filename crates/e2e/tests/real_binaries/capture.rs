@@ -10,7 +10,7 @@ fn both_ways_over_a_lossy_network_are_dissected_without_a_fault() {
     for (name, version) in [("small-new", NEW), ("small-old", OLD)] {
         // A block that the server has to repeat costs seconds.
         let image = rig.files.image(name, version, &["--payload-take", "40000"]);
-        rig.server.answer(&["package", "upload", "--name", name, &image]);
+        rig.server.upload(name, &image, &[]);
     }
     let mut module = rig.module(&[]);
     module.event("registered");

@@ -2,12 +2,14 @@
 //! can go wrong. One program, so that scenarios which mostly wait run beside each other.
 
 mod bootstrap;
+mod bucket;
 mod capture;
 mod components;
 mod credentials;
 mod foreign_device;
 mod open_device;
 mod operations;
+mod packages;
 mod power_cut;
 mod products;
 mod profiles;

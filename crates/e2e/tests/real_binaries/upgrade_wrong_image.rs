@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt as _;
 
 use e2e::Conditions;
 
-use crate::rig::{NEW, OLD, PAYLOAD, Rig};
+use crate::rig::{LAB_PRODUCT, NEW, OLD, PAYLOAD, Rig};
 
 #[test]
 fn damaged_images_are_not_taken_in() {
@@ -24,7 +24,10 @@ fn damaged_images_are_not_taken_in() {
 fn an_image_for_another_model_is_not_sent() {
     let rig = Rig::start(Conditions::PERFECT);
     let image = rig.files.image("other", NEW, &["--model", "BC35-G"]);
-    rig.server.answer(&["package", "upload", "--name", "other", &image]);
+    let (_, problem) = rig.server.refusal(&["package", "upload", "--product", LAB_PRODUCT, &image]);
+    assert_eq!(problem["type"], "urn:updraft:problem:contradiction", "{problem}");
+    let meter = rig.server.import_product("Quectel", "BC35-G");
+    rig.server.upload("other", &image, &["--product", &meter]);
 
     // Nobody knows yet what the device is: it is asked before anything is sent.
     let watch = rig.server.watch(&rig.start_upgrade("other", "pull"));
@@ -60,15 +63,15 @@ fn what_the_module_refuses_is_reported_with_its_cause() {
     let foreign = rig.files.path("foreign.bin");
     fs::write(&foreign, b"firmware of somebody else".repeat(1_000)).expect("the disk has room");
     let foreign = foreign.display().to_string();
-    rig.server.answer(&["package", "upload", "--name", "foreign", "--version", NEW, &foreign]);
+    rig.server.upload("foreign", &foreign, &["--version", NEW]);
     check("foreign", "unsupported-package");
 
     let image = rig.files.image("large", NEW, &["--payload-take", "300000"]);
-    rig.server.answer(&["package", "upload", "--name", "large", &image]);
+    rig.server.upload("large", &image, &[]);
     check("large", "not-enough-flash");
 
     let image = rig.files.image("step", NEW, &["--source-version", "1.0"]);
-    rig.server.answer(&["package", "upload", "--name", "step", &image]);
+    rig.server.upload("step", &image, &[]);
     check("step", "wrong-source-version");
 
     rig.upgrade("new", "push").assert_success(NEW);

@@ -45,7 +45,7 @@ impl Field {
         let field = Self { server, relay, files, capture };
         for (name, version) in [("new", NEW), ("old", OLD)] {
             let image = field.files.image(name, version, &[]);
-            field.server.answer(&["package", "upload", "--name", name, &image]);
+            field.server.upload(name, &image, &[]);
         }
         field
     }

@@ -43,6 +43,12 @@ impl Files {
         self.folder.path().join(name)
     }
 
+    /// The names of all files in a folder; none if there is no such folder.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs::read_dir(self.path(folder)).into_iter().flatten();
+        entries.map(|entry| entry.expect("it is ours").file_name().display().to_string()).collect()
+    }
+
     pub fn flash(&self) -> String {
         self.text_path("flash.bin")
     }

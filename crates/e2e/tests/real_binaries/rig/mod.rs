@@ -56,10 +56,10 @@ impl Rig {
         rig
     }
 
-    /// Uploads an image of this version.
+    /// Uploads an image of this version and approves it.
     pub fn upload(&self, name: &str, version: &str) {
         let image = self.files.image(name, version, &[]);
-        self.server.answer(&["package", "upload", "--name", name, &image]);
+        self.server.upload(name, &image, &["--product", LAB_PRODUCT]);
     }
 
     /// Makes a key, writes it into this file and adds a device with it.

@@ -167,6 +167,31 @@ impl Server {
         self.answer(&["product", "import", &file.display().to_string()]);
     }
 
+    /// Imports a product of modules that report this; gives its name.
+    pub fn import_product(&self, manufacturer: &str, model: &str) -> String {
+        let reports = serde_json::json!({"manufacturer": manufacturer, "model": model});
+        let mut profile: Value = serde_json::from_str(LAB_PROFILE).expect("it is JSON");
+        profile["devices"][0]["model"] = model.into();
+        profile["devices"][0]["updraft"]["reports"] = reports;
+        let file = self.folder.join("product.json");
+        std::fs::write(&file, profile.to_string()).expect("the disk has room");
+        self.answer(&["product", "import", &file.display().to_string()]);
+        format!("Lab/{model}")
+    }
+
+    /// Uploads a package and approves it; gives what is shown of it.
+    pub fn upload(&self, name: &str, file: &str, arguments: &[&str]) -> Value {
+        let upload = ["package", "upload", "--name", name, file];
+        let package = self.answer(&[&upload[..], arguments].concat());
+        let text = |field: &str| package[field].as_str().unwrap_or_default().to_owned();
+        let (id, sha256, manifest) = (text("id"), text("sha256"), text("manifest_sha256"));
+        let mut approve = vec!["package", "approve", &id, "--sha256", &sha256];
+        if !manifest.is_empty() {
+            approve.extend(["--manifest-sha256", &manifest]);
+        }
+        self.answer(&approve)
+    }
+
     /// Starts to follow an upgrade.
     pub fn watch(&self, id: &str) -> Watch {
         Watch::start(&mut self.command(&["upgrade", "watch", id]))
