@@ -57,7 +57,10 @@ async fn is_there(store: &Store, mark: &str) -> Result<bool, Box<dyn std::error:
         "device" if name == REMOVED => true,
         "device" => devices::by_endpoint(reader, name).await?.is_some(),
         "gone" => devices::by_endpoint(reader, name).await?.is_none(),
-        "package" => !packages::page(reader, name, "", 1).await?.is_empty(),
+        "package" => {
+            let filter = packages::Filter { name: name.to_owned(), ..packages::Filter::default() };
+            !packages::page(reader, &filter, "", 1).await?.is_empty()
+        }
         "life" => {
             let life = properties::life(reader).await?.unwrap_or_default();
             let number = |text: &str| text.split(' ').next().and_then(|number| number.parse::<i64>().ok());
