@@ -138,6 +138,72 @@ fn f49_a_backup_of_a_server_at_work_is_restored_elsewhere() {
     assert_eq!(server.json(&["package", "list"])[0]["name"], "May");
 }
 
+/// A schema in the PostgreSQL server for tests.
+struct Schema {
+    server: String,
+    name: String,
+}
+
+impl Schema {
+    fn make() -> Self {
+        let server = std::env::var("UPDRAFT_TEST_POSTGRES")
+            .expect("`cargo xtask test` and `cargo xtask with-postgres` start a server for tests");
+        let schema = Self { server, name: format!("moved_{}", std::process::id()) };
+        schema.execute(format!("CREATE SCHEMA {}", schema.name));
+        schema
+    }
+
+    fn setting(&self) -> String {
+        format!("database.url={}?options=-csearch_path%3D{}", self.server, self.name)
+    }
+
+    fn execute(&self, text: String) {
+        sqlx::any::install_default_drivers();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("threads").block_on(async {
+            let mut connection = <sqlx::AnyConnection as sqlx::Connection>::connect(&self.server).await;
+            let connection = connection.as_mut().expect("the server is there");
+            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(text)).execute(connection).await;
+            done.expect("the superuser may");
+        });
+    }
+}
+
+impl Drop for Schema {
+    fn drop(&mut self) {
+        self.execute(format!("DROP SCHEMA {} CASCADE", self.name));
+    }
+}
+
+#[test]
+fn f49_a_user_moves_to_postgresql_and_back_by_a_backup() {
+    let used = Used::make();
+    let schema = Schema::make();
+    let setting = schema.setting();
+    let (there, again) = (used.path("there"), used.path("again"));
+    used.give_key(&there);
+    json("restore", &there, &[used.backup(), "--set", &setting]);
+    assert!(!there.join("updraft.db").exists(), "the rows are in PostgreSQL");
+    let server = Server::start_with(&there, &[&setting]);
+    assert_eq!(endpoints(&server).len(), 5);
+    assert_eq!(server.json(&["package", "list"])[0]["name"], "May");
+    add_device(&server, "added-there");
+    let back = used.path("back");
+    let back = back.to_str().unwrap();
+    json("backup", &there, &[back, "--set", &setting]);
+    let report = json("check", &there, &["--set", &setting]);
+    assert_eq!((&report["whole"], &report["keys"]), (&true.into(), &6.into()), "{report}");
+    server.stop();
+    let told = fails("restore", &used.path("other"), &[used.backup(), "--set", &setting]);
+    assert!(told.contains("not empty"), "{told}");
+
+    used.give_key(&again);
+    json("restore", &again, &[back]);
+    let server = Server::start(&again);
+    assert!(endpoints(&server).contains(&"added-there".to_owned()));
+    assert!(json("check", &again, &[])["whole"].as_bool().unwrap());
+}
+
 #[test]
 fn f49_only_a_whole_backup_goes_only_into_an_empty_place() {
     let used = Used::make();

@@ -302,6 +302,8 @@ pub enum EventKind {
     CancelRequested,
     /// The server was restarted and goes on.
     Resumed,
+    /// The server was restored from a backup; the device is asked what it runs.
+    Restored,
     /// It has ended.
     Finished,
     /// Something that a newer server says.
@@ -338,6 +340,7 @@ impl From<event_row::UpgradeEvent> for UpgradeEvent {
                 "warning" => EventKind::Warning,
                 "cancel-requested" => EventKind::CancelRequested,
                 "resumed" => EventKind::Resumed,
+                "restored" => EventKind::Restored,
                 "finished" => EventKind::Finished,
                 _ => EventKind::Other,
             },
