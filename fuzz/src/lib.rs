@@ -13,6 +13,7 @@ pub mod dtls_handshake;
 pub mod dtls_record;
 pub mod formats;
 pub mod intel_hex;
+pub mod manifest;
 pub mod register_query;
 mod script;
 pub mod zip_package;
@@ -37,6 +38,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("link_format", formats::link_format),
     ("lwm2m_cbor", formats::lwm2m_cbor),
     ("lwm2m_json", formats::lwm2m_json),
+    ("manifest", manifest::target),
     ("register_query", register_query::target),
     ("senml_cbor", formats::senml_cbor),
     ("senml_json", formats::senml_json),

@@ -1,0 +1,2 @@
+#![cfg_attr(fuzzing, no_main)]
+fuzz::program!(fuzz::manifest::target);
