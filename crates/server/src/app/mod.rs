@@ -10,6 +10,7 @@ mod components;
 mod devices;
 mod directory;
 mod feed;
+mod fitting;
 mod image_watch;
 mod known;
 mod object_models;
