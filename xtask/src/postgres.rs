@@ -84,6 +84,21 @@ impl Cluster {
         self.run("pg_ctl", self.control(&["stop", "--wait", "--silent", "--mode", "immediate"]))
     }
 
+    /// Runs a statement as its superuser; gives what psql prints.
+    ///
+    /// # Errors
+    /// It is refused.
+    pub fn query(&self, text: &str) -> Result<String, Failure> {
+        let step = format!("run {text:?}");
+        let mut command = Command::new(self.programs.join("psql"));
+        command.args(["--no-psqlrc", "--tuples-only", "--no-align", "--command", text, &self.url()]);
+        let output = command.output().map_err(|error| Failure::new(&step, error))?;
+        if output.status.success() {
+            return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        }
+        Err(Failure::new(step, String::from_utf8_lossy(&output.stderr)))
+    }
+
     fn control<'a>(&self, arguments: &'a [&str]) -> impl Iterator<Item = OsString> + use<'a> {
         let data = ["--pgdata".into(), self.data().into()];
         arguments.iter().map(OsString::from).chain(data)

@@ -191,7 +191,7 @@ impl App {
                 upgrade.number = devices::take_upgrade_number(connection, &upgrade.device_id).await?;
                 upgrades::insert(connection, &upgrade).await?;
                 upgrade_components::insert(connection, upgrade.key, &components).await?;
-                upgrade_events::insert(connection, upgrade.key, &event).await?;
+                upgrade_events::insert(connection, &[(upgrade.key, &event)]).await?;
                 let past = past(connection, &upgrade).await?;
                 Ok((upgrade, past))
             })
@@ -303,13 +303,11 @@ impl App {
             changes.iter().map(|change| (change.key, change.end.is_some())).collect();
         let write = self.inner.store.write(move |connection| {
             Box::pin(async move {
-                for change in &changes {
-                    upgrades::update(connection, change.key, &change.progress, change.end.as_ref()).await?;
-                    for event in &change.events {
-                        upgrade_events::insert(connection, change.key, event).await?;
-                    }
-                }
-                Ok::<_, StoreError>(())
+                let rows = changes.iter().map(|change| (change.key, &change.progress, change.end.as_ref()));
+                upgrades::update(connection, &rows.collect::<Vec<_>>()).await?;
+                let events =
+                    changes.iter().flat_map(|change| change.events.iter().map(|event| (change.key, event)));
+                Ok::<_, StoreError>(upgrade_events::insert(connection, &events.collect::<Vec<_>>()).await?)
             })
         });
         write.await?;

@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row};
 
+use super::storable;
 use crate::clock::Moment;
 
 /// The bootstrap of a device.
@@ -67,7 +68,7 @@ pub async fn forbid(connection: &mut AnyConnection, device_id: &str) -> sqlx::Re
 /// Replaces what an operator should know of, until the next bootstrap.
 pub async fn warn(connection: &mut AnyConnection, device_id: &str, warning: &str) -> sqlx::Result<()> {
     let text = "UPDATE device_bootstraps SET warning = $2 WHERE device_id = $1";
-    sqlx::query(text).bind(device_id).bind(warning).execute(connection).await?;
+    sqlx::query(text).bind(device_id).bind(storable(warning)).execute(connection).await?;
     Ok(())
 }
 
@@ -84,9 +85,9 @@ pub async fn note(
     )
     .bind(device_id)
     .bind(&last.result)
-    .bind(&last.detail)
-    .bind(&last.steps)
-    .bind(warning)
+    .bind(storable(&last.detail))
+    .bind(storable(&last.steps))
+    .bind(storable(warning))
     .bind(last.started_at)
     .bind(last.finished_at)
     .execute(connection)

@@ -4,7 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::bootstraps::{self, DeviceBootstrap};
-use super::places;
+use super::{places, storable};
 use crate::clock::Moment;
 
 /// A device as it was added, with what is known of it.
@@ -124,10 +124,10 @@ pub async fn page(
     rows.into_iter().map(device).collect()
 }
 
-/// A pattern for texts that contain `search`, in any case.
+/// A pattern for texts that contain `search`, its ASCII letters in any case: what both engines know of cases.
 fn pattern(search: &str) -> String {
     let mut pattern = String::from("%");
-    for letter in search.to_lowercase().chars() {
+    for letter in search.to_ascii_lowercase().chars() {
         if matches!(letter, '%' | '_' | '\\') {
             pattern.push('\\');
         }
@@ -320,19 +320,19 @@ async fn update_states(
         query = query
             .bind(id)
             .bind(change.registered.map(i64::from))
-            .bind(&change.address)
+            .bind(change.address.as_deref().map(storable))
             .bind(change.secured.map(i64::from))
-            .bind(&change.lwm2m_version)
+            .bind(change.lwm2m_version.as_deref().map(storable))
             .bind(change.lifetime_seconds)
-            .bind(&change.manufacturer)
-            .bind(&change.model)
-            .bind(&change.firmware_version)
+            .bind(change.manufacturer.as_deref().map(storable))
+            .bind(change.model.as_deref().map(storable))
+            .bind(change.firmware_version.as_deref().map(storable))
             .bind(change.registered_at)
             .bind(change.last_seen_at)
-            .bind(&change.warning)
-            .bind(&change.binding)
+            .bind(change.warning.as_deref().map(storable))
+            .bind(change.binding.as_deref().map(storable))
             .bind(change.queue_mode.map(i64::from))
-            .bind(&change.objects);
+            .bind(change.objects.as_deref().map(storable));
     }
     query.execute(connection).await?;
     Ok(())

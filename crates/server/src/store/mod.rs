@@ -248,6 +248,12 @@ fn places(rows: usize, columns: usize) -> String {
     (0..rows).map(row).collect::<Vec<_>>().join(", ")
 }
 
+/// A text of a device as both engines store it: PostgreSQL has no zero in a text, and one device must not keep
+/// the texts of all others from being stored.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}
+
 #[cfg(test)]
 mod filled;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use uuid::Uuid;
 
+use super::{places, storable};
 use crate::clock::Moment;
 
 /// One operation as it was asked for, with what became of it.
@@ -84,28 +85,55 @@ pub async fn forget_old(connection: &mut AnyConnection, device_id: &str, kept: i
     Ok(())
 }
 
-/// Notes that an operation that waits is to be sent now. False if it has ended or was removed meanwhile.
-pub async fn start(connection: &mut AnyConnection, id: Uuid, running: &str) -> sqlx::Result<bool> {
-    let text = "UPDATE device_operations SET state = $2 WHERE id = $1 AND finished_at IS NULL";
-    let done = sqlx::query(text).bind(id.to_string()).bind(running).execute(connection).await?;
-    Ok(done.rows_affected() == 1)
+/// Identifiers of one statement.
+const IDS: usize = 1_000;
+
+/// Notes that operations which wait are to be sent now. Gives those that have not ended and were not removed
+/// meanwhile.
+pub async fn start(connection: &mut AnyConnection, ids: &[Uuid], running: &str) -> sqlx::Result<Vec<Uuid>> {
+    let mut started = Vec::new();
+    for chunk in ids.chunks(IDS) {
+        let places: Vec<String> = (2..=chunk.len() + 1).map(|place| format!("${place}")).collect();
+        let text = format!(
+            "UPDATE device_operations SET state = $1 WHERE finished_at IS NULL AND id IN ({}) RETURNING id",
+            places.join(", ")
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(chunk.len() == 1).bind(running);
+        for id in chunk {
+            query = query.bind(id.to_string());
+        }
+        for row in query.fetch_all(&mut *connection).await? {
+            started.push(uuid(row.try_get(0)?)?);
+        }
+    }
+    Ok(started)
 }
 
-/// Writes how far an operation is, unless it has ended or was removed with its device.
-pub async fn update(connection: &mut AnyConnection, id: Uuid, progress: &Progress) -> sqlx::Result<()> {
-    let problem = progress.problem.as_ref();
-    sqlx::query(
-        "UPDATE device_operations SET state = $2, answer = $3, problem = $4, problem_detail = $5, \
-         finished_at = $6 WHERE id = $1 AND finished_at IS NULL",
-    )
-    .bind(id.to_string())
-    .bind(&progress.state)
-    .bind(&progress.answer)
-    .bind(problem.map(|(code, _)| code))
-    .bind(problem.map(|(_, detail)| detail))
-    .bind(progress.finished_at.map(|at| at.0))
-    .execute(connection)
-    .await?;
+/// Rows of one statement; 6 values each stays below the limits of both engines.
+const ROWS: usize = 400;
+
+/// Writes how far operations are, each of them once, unless they have ended or were removed with their devices.
+pub async fn update(connection: &mut AnyConnection, changes: &[(Uuid, &Progress)]) -> sqlx::Result<()> {
+    for chunk in changes.chunks(ROWS) {
+        let text = format!(
+            "UPDATE device_operations SET state = new.column2, answer = new.column3, problem = new.column4, \
+             problem_detail = new.column5, finished_at = new.column6 FROM (VALUES {}) AS new \
+             WHERE device_operations.id = new.column1 AND device_operations.finished_at IS NULL",
+            places(chunk.len(), 6)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(chunk.len() == 1);
+        for (id, progress) in chunk {
+            let problem = progress.problem.as_ref();
+            query = query
+                .bind(id.to_string())
+                .bind(&progress.state)
+                .bind(progress.answer.as_deref().map(storable))
+                .bind(problem.map(|(code, _)| code))
+                .bind(problem.map(|(_, detail)| storable(detail)))
+                .bind(progress.finished_at.map(|at| at.0));
+        }
+        query.execute(&mut *connection).await?;
+    }
     Ok(())
 }
 
@@ -159,11 +187,10 @@ pub async fn unfinished_page(
 }
 
 fn operation(row: &AnyRow) -> sqlx::Result<Operation> {
-    let id: String = row.try_get("id")?;
     let problem: Option<String> = row.try_get("problem")?;
     let detail: Option<String> = row.try_get("problem_detail")?;
     Ok(Operation {
-        id: Uuid::parse_str(&id).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
+        id: uuid(row.try_get("id")?)?,
         device_id: row.try_get("device_id")?,
         endpoint: row.try_get("endpoint")?,
         kind: row.try_get("kind")?,
@@ -178,4 +205,8 @@ fn operation(row: &AnyRow) -> sqlx::Result<Operation> {
             finished_at: row.try_get::<Option<i64>, _>("finished_at")?.map(Moment),
         },
     })
+}
+
+fn uuid(text: String) -> sqlx::Result<Uuid> {
+    Uuid::parse_str(&text).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }

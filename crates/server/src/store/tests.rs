@@ -140,6 +140,74 @@ async fn a_warning_keeps_what_the_device_said_and_goes_with_an_empty_one(scratch
     }
 }
 
+on_both_engines!(sec_n08_a_text_with_a_zero_keeps_no_other_from_being_stored);
+async fn sec_n08_a_text_with_a_zero_keeps_no_other_from_being_stored(scratch: Scratch) {
+    let store = scratch.open().await;
+    let mut changes = Vec::new();
+    for (number, model) in [(1, "GM\001Q"), (2, "GM02S")] {
+        add(&store, number).await.unwrap();
+        let model = Some(model.to_owned());
+        changes.push((device(number).id, DeviceChange { model, ..DeviceChange::default() }));
+    }
+    write_changes(&store, changes).await;
+    let page = devices::page(&mut store.read().await.unwrap(), "", "", 10).await.unwrap();
+    let models: Vec<_> = page.into_iter().map(|device| device.state.unwrap().model.unwrap()).collect();
+    assert_eq!(models, ["GM\u{FFFD}01Q", "GM02S"]);
+}
+
+on_both_engines!(pages_have_the_same_order_on_both_engines);
+async fn pages_have_the_same_order_on_both_engines(scratch: Scratch) {
+    let store = scratch.open().await;
+    let names = ["B", "_", "a", "z", "\u{c4}", "\u{e4}"];
+    for (number, name) in names.into_iter().rev().enumerate() {
+        let device = Device { endpoint: name.to_owned(), name: name.to_owned(), ..device(number) };
+        let write = store.write(move |connection| {
+            Box::pin(async move { Ok::<_, StoreError>(devices::insert(connection, &device).await?) })
+        });
+        write.await.unwrap();
+    }
+    let reader = &mut store.read().await.unwrap();
+    let page = devices::page(reader, "", "", 10).await.unwrap();
+    assert_eq!(page.iter().map(|device| &*device.endpoint).collect::<Vec<_>>(), names);
+    assert_eq!(devices::page(reader, "", "_", 10).await.unwrap().len(), 4);
+    for (search, found) in [("A", 1), ("b", 1), ("\u{c4}", 1), ("\u{e4}", 1)] {
+        assert_eq!(devices::page(reader, search, "", 10).await.unwrap().len(), found, "{search}");
+    }
+}
+
+on_both_engines!(events_that_are_given_again_are_there_once);
+async fn events_that_are_given_again_are_there_once(scratch: Scratch) {
+    let store = scratch.open().await;
+    add(&store, 1).await.unwrap();
+    let event = |number| upgrade_events::UpgradeEvent {
+        number,
+        at: Moment(number),
+        kind: "stage".to_owned(),
+        stage: "waiting".to_owned(),
+        attempt: 1,
+        detail: String::new(),
+    };
+    let write = store.write(move |connection| {
+        Box::pin(async move {
+            let package = "INSERT INTO packages (id, domain, name, description, file_name, version, has_header, \
+                size_bytes, sha256, created_at) VALUES ('p', '/', 'p', '', 'p', '1', 0, 1, '', 0)";
+            sqlx::query(package).execute(&mut *connection).await?;
+            let upgrade = "INSERT INTO upgrades (id, device_id, number, package_id, delivery, observe, \
+                timeout_seconds, stage, attempt, cancel_wanted, bytes_sent, retransmissions, last_event, \
+                created_at) VALUES (7, 'id-0001', 1, 'p', 'pull', 1, 1, 'waiting', 1, 0, 0, 0, 0, 0)";
+            sqlx::query(upgrade).execute(&mut *connection).await?;
+            let (first, second) = (event(1), event(2));
+            let key = upgrades::UpgradeKey(7);
+            upgrade_events::insert(connection, &[(key, &first)]).await?;
+            // The last one is of an upgrade that was removed meanwhile.
+            let again = [(key, &first), (key, &second), (upgrades::UpgradeKey(8), &first)];
+            upgrade_events::insert(connection, &again).await?;
+            Ok::<_, StoreError>(upgrade_events::after(connection, key, 0, 10).await?)
+        })
+    });
+    assert_eq!(write.await.unwrap(), [event(1), event(2)]);
+}
+
 on_both_engines!(a_device_keeps_its_newest_thousand_values);
 async fn a_device_keeps_its_newest_thousand_values(scratch: Scratch) {
     let store = scratch.open().await;

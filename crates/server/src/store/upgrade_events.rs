@@ -1,8 +1,9 @@
 //! The history of upgrades: what happened when, never changed afterwards.
 
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
 use super::upgrades::UpgradeKey;
+use super::{places, storable};
 use crate::clock::Moment;
 
 /// One thing that happened.
@@ -18,25 +19,36 @@ pub struct UpgradeEvent {
     pub detail: String,
 }
 
-/// Adds an event; those of an upgrade that was removed with its device are left out.
+/// Rows of one statement; 7 values each stays below the limits of both engines.
+const ROWS: usize = 400;
+
+/// Adds events; those of upgrades that were removed with their devices are left out, and so are those that are
+/// there already, since whoever did not hear that they were stored gives them again.
 pub async fn insert(
     connection: &mut AnyConnection,
-    key: UpgradeKey,
-    event: &UpgradeEvent,
+    events: &[(UpgradeKey, &UpgradeEvent)],
 ) -> sqlx::Result<()> {
-    sqlx::query(
-        "INSERT INTO upgrade_events (upgrade_id, number, at, kind, stage, attempt, detail) \
-         SELECT id, $2, $3, $4, $5, $6, $7 FROM upgrades WHERE id = $1",
-    )
-    .bind(key.0)
-    .bind(event.number)
-    .bind(event.at.0)
-    .bind(&event.kind)
-    .bind(&event.stage)
-    .bind(event.attempt)
-    .bind(&event.detail)
-    .execute(connection)
-    .await?;
+    for chunk in events.chunks(ROWS) {
+        let text = format!(
+            "INSERT INTO upgrade_events (upgrade_id, number, at, kind, stage, attempt, detail) \
+             SELECT new.* FROM (VALUES {}) AS new \
+             WHERE EXISTS (SELECT 1 FROM upgrades WHERE upgrades.id = new.column1) \
+             ON CONFLICT (upgrade_id, number) DO NOTHING",
+            places(chunk.len(), 7)
+        );
+        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(chunk.len() == 1);
+        for (key, event) in chunk {
+            query = query
+                .bind(key.0)
+                .bind(event.number)
+                .bind(event.at.0)
+                .bind(&event.kind)
+                .bind(&event.stage)
+                .bind(event.attempt)
+                .bind(storable(&event.detail));
+        }
+        query.execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
+use super::{places, storable};
 use crate::clock::Moment;
 
 /// The number by which the protocol knows an upgrade. People see [`Upgrade::history_id`].
@@ -112,35 +113,59 @@ pub async fn insert(connection: &mut AnyConnection, upgrade: &Upgrade) -> sqlx::
     Ok(())
 }
 
-/// Writes what has changed; an upgrade that was removed with its device is left out.
-pub async fn update(
-    connection: &mut AnyConnection,
-    key: UpgradeKey,
-    progress: &Progress,
-    end: Option<&End>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "UPDATE upgrades SET stage = $2, attempt = $3, record = $4, version_before = $5, \
-         version_after = $6, bytes_sent = $7, retransmissions = $8, last_event = $9, started_at = $10, \
-         outcome = $11, cause = $12, reason = $13, advice = $14, finished_at = $15 WHERE id = $1",
-    )
-    .bind(key.0)
-    .bind(&progress.stage)
-    .bind(progress.attempt)
-    .bind(progress.record.as_deref())
-    .bind(&progress.version_before)
-    .bind(&progress.version_after)
-    .bind(progress.bytes_sent)
-    .bind(progress.retransmissions)
-    .bind(progress.last_event)
-    .bind(progress.started_at)
-    .bind(end.map(|end| end.outcome.as_str()))
-    .bind(end.and_then(|end| end.cause.as_deref()))
-    .bind(end.map(|end| end.reason.as_str()))
-    .bind(end.and_then(|end| end.advice.as_deref()))
-    .bind(end.map(|end| end.at.0))
-    .execute(connection)
-    .await?;
+/// How far an upgrade is, and how it ended.
+pub type Change<'a> = (UpgradeKey, &'a Progress, Option<&'a End>);
+
+/// The columns that a change changes, after the id of the upgrade.
+const CHANGEABLE: [&str; 14] = [
+    "stage",
+    "attempt",
+    "record",
+    "version_before",
+    "version_after",
+    "bytes_sent",
+    "retransmissions",
+    "last_event",
+    "started_at",
+    "outcome",
+    "cause",
+    "reason",
+    "advice",
+    "finished_at",
+];
+
+/// Rows of one statement; 15 values each stays below the limits of both engines.
+const ROWS: usize = 200;
+
+/// Writes what has changed, each upgrade once; those that were removed with their devices are left out.
+pub async fn update(connection: &mut AnyConnection, changes: &[Change<'_>]) -> sqlx::Result<()> {
+    let set = |(index, column): (usize, &&str)| format!("{column} = new.column{}", index + 2);
+    let sets = CHANGEABLE.iter().enumerate().map(set).collect::<Vec<_>>().join(", ");
+    for chunk in changes.chunks(ROWS) {
+        let rows = places(chunk.len(), CHANGEABLE.len() + 1);
+        let text =
+            format!("UPDATE upgrades SET {sets} FROM (VALUES {rows}) AS new WHERE upgrades.id = new.column1");
+        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(chunk.len() == 1);
+        for (key, progress, end) in chunk {
+            query = query
+                .bind(key.0)
+                .bind(&progress.stage)
+                .bind(progress.attempt)
+                .bind(progress.record.as_deref())
+                .bind(progress.version_before.as_deref().map(storable))
+                .bind(progress.version_after.as_deref().map(storable))
+                .bind(progress.bytes_sent)
+                .bind(progress.retransmissions)
+                .bind(progress.last_event)
+                .bind(progress.started_at)
+                .bind(end.map(|end| end.outcome.as_str()))
+                .bind(end.and_then(|end| end.cause.as_deref()))
+                .bind(end.map(|end| storable(&end.reason)))
+                .bind(end.and_then(|end| end.advice.as_deref()))
+                .bind(end.map(|end| end.at.0));
+        }
+        query.execute(&mut *connection).await?;
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use super::places;
+use super::{places, storable};
 use crate::clock::Moment;
 
 /// Most values kept of one device; the oldest go first.
@@ -39,16 +39,40 @@ pub async fn write(connection: &mut AnyConnection, values: &[(String, DeviceValu
         );
         let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
         for (device, value) in chunk {
-            query =
-                query.bind(device).bind(&value.path).bind(&value.kind).bind(&value.value).bind(value.at.0);
+            query = query
+                .bind(device)
+                .bind(&value.path)
+                .bind(&value.kind)
+                .bind(storable(&value.value))
+                .bind(value.at.0);
         }
         query.execute(&mut *connection).await?;
     }
     let devices: BTreeSet<&String> = values.iter().map(|(device, _)| device).collect();
-    for device in devices {
-        forget_oldest(connection, device).await?;
+    let devices: Vec<&String> = devices.into_iter().collect();
+    for chunk in devices.chunks(IDS) {
+        for device in with_too_many(connection, chunk).await? {
+            forget_oldest(connection, &device).await?;
+        }
     }
     Ok(())
+}
+
+/// Identifiers of one statement.
+const IDS: usize = 1_000;
+
+/// Those of these devices that have more values than are kept.
+async fn with_too_many(connection: &mut AnyConnection, devices: &[&String]) -> sqlx::Result<Vec<String>> {
+    let places: Vec<String> = (2..=devices.len() + 1).map(|place| format!("${place}")).collect();
+    let text = format!(
+        "SELECT device_id FROM device_values WHERE device_id IN ({}) GROUP BY device_id HAVING COUNT(*) > $1",
+        places.join(", ")
+    );
+    let mut query = sqlx::query(AssertSqlSafe(text)).persistent(devices.len() == 1).bind(PER_DEVICE);
+    for device in devices {
+        query = query.bind(*device);
+    }
+    query.fetch_all(connection).await?.iter().map(|row| row.try_get(0)).collect()
 }
 
 async fn forget_oldest(connection: &mut AnyConnection, device: &str) -> sqlx::Result<()> {

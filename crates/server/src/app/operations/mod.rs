@@ -259,7 +259,7 @@ impl App {
                 }
                 let detail = "an operator took it back before it was sent".to_owned();
                 operation.progress = Progress::ended(OperationState::Canceled, "canceled", detail, now);
-                operations::update(connection, id, &operation.progress).await?;
+                operations::update(connection, &[(id, &operation.progress)]).await?;
                 Ok(operation)
             })
         });
@@ -329,16 +329,13 @@ impl App {
         let ended: Vec<Uuid> = changes.iter().map(|change| change.id).collect();
         let write = self.inner.store.write(move |connection| {
             Box::pin(async move {
-                for change in &changes {
-                    record(connection, change).await?;
+                let rows: Vec<_> = changes.iter().map(|change| (change.id, &change.progress)).collect();
+                operations::update(connection, &rows).await?;
+                for change in changes.iter().filter(|change| is_done(change)) {
+                    record_observation(connection, change).await?;
                 }
-                let mut started = Vec::new();
-                for id in starting {
-                    if operations::start(connection, id, OperationState::Running.code()).await? {
-                        started.push(id);
-                    }
-                }
-                Ok::<_, StoreError>(started)
+                let running = OperationState::Running.code();
+                Ok::<_, StoreError>(operations::start(connection, &starting, running).await?)
             })
         });
         let started = write.await?;
@@ -350,11 +347,15 @@ impl App {
 /// Rows read at once.
 const PAGE: i64 = 1_000;
 
-async fn record(connection: &mut sqlx::AnyConnection, change: &OperationChange) -> Result<(), StoreError> {
-    operations::update(connection, change.id, &change.progress).await?;
-    if change.progress.state != OperationState::Done.code() {
-        return Ok(());
-    }
+fn is_done(change: &OperationChange) -> bool {
+    change.progress.state == OperationState::Done.code()
+}
+
+/// What is wanted observed from now on, or no more.
+async fn record_observation(
+    connection: &mut sqlx::AnyConnection,
+    change: &OperationChange,
+) -> Result<(), StoreError> {
     let (request, endpoint) = (&change.request, change.endpoint.clone());
     let paths = request.paths_text();
     if request.kind.observes() {
