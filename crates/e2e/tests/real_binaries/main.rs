@@ -10,6 +10,7 @@ mod foreign_device;
 mod open_device;
 mod operations;
 mod packages;
+mod postgresql;
 mod power_cut;
 mod products;
 mod profiles;

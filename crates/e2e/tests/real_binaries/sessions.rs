@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::rig::{ENDPOINT, Module, PATIENCE, Rig, Server, read};
 
 /// The module repeats what the server did not answer for longer than a busy machine needs to start one.
-const PATIENT: [&str; 2] = ["--ack-timeout", "1"];
+pub const PATIENT: [&str; 2] = ["--ack-timeout", "1"];
 
 #[test]
 fn d31_a_module_goes_on_without_a_handshake_when_the_server_was_killed() {
@@ -97,7 +97,7 @@ fn goes_on(end: impl Fn(&mut Server)) {
 }
 
 /// Waits until the module is registered and the server has stored that.
-fn registered(rig: &Rig, module: &mut Module) {
+pub fn registered(rig: &Rig, module: &mut Module) {
     module.event("registered");
     let is_saved =
         || rig.device(ENDPOINT)["objects"].as_array().filter(|objects| !objects.is_empty()).cloned();
@@ -112,7 +112,7 @@ fn saved(rig: &Rig) {
 }
 
 /// The server asks at once, on the session that it had, and the module never notices that it was away.
-fn assert_goes_on(rig: &Rig, module: &mut Module, hellos: usize) {
+pub fn assert_goes_on(rig: &Rig, module: &mut Module, hellos: usize) {
     assert_eq!(rig.device(ENDPOINT)["registered"], true);
     let answer = rig.server.answer(&["device", "read", ENDPOINT, "/3/0/0"]);
     assert_eq!(answer["state"], "done", "{answer}");
@@ -154,7 +154,7 @@ fn d31_no_record_number_is_used_twice_however_often_the_server_is_killed() {
 const RECORDS: &str = "(dtls.record.content_type == 23 || dtls.record.content_type == 25)";
 
 /// ClientHellos so far.
-fn handshakes(rig: &Rig) -> usize {
+pub fn handshakes(rig: &Rig) -> usize {
     read(rig.tshark().fields("dtls.handshake.type == 1", &["frame.number"])).len()
 }
 

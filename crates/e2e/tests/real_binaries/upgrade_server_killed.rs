@@ -10,7 +10,7 @@ use crate::rig::{Ended, Module, NEW, PAYLOAD, Rig, Server};
 const HALF: u64 = PAYLOAD / 2;
 
 /// A module downloads this many bytes a second.
-const SLOWLY: &str = "60000";
+pub const SLOWLY: &str = "60000";
 
 /// A block takes a round trip, so that a PUSH takes a second and more.
 const LONG_WAY: Conditions = Conditions { delay: Duration::from_millis(5), ..Conditions::PERFECT };
@@ -61,7 +61,7 @@ fn the_order_to_install_is_not_repeated_when_the_server_was_killed_after_it() {
 
 /// An upgrade during which the server ends once half of the image has arrived, and starts again. Whoever
 /// follows the upgrade follows it over that.
-fn interrupted(
+pub fn interrupted(
     rig: &mut Rig,
     delivery: &str,
     arguments: &[&str],

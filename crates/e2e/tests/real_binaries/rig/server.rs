@@ -117,6 +117,11 @@ impl Server {
         assert!(status.success(), "{status}");
     }
 
+    /// Waits until it has ended by itself.
+    pub fn wait_for_end(&mut self) -> std::process::ExitStatus {
+        self.process.wait_for_end(PATIENCE).expect("it ends")
+    }
+
     /// Starts it again with the same data folder and ports.
     pub fn restart(&mut self) {
         self.process = serve(&self.folder, self.ports, &self.settings);
