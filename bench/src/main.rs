@@ -7,6 +7,7 @@ mod measure;
 mod report;
 mod rounds;
 mod server;
+mod store;
 mod subject;
 mod target;
 mod usage;
@@ -39,6 +40,12 @@ struct Arguments {
 
 #[derive(clap::Subcommand, Debug)]
 enum Command {
+    /// What the store writes in a second, on both engines: changes one by one, together and in one statement.
+    Store {
+        /// Rounds of interleaved work; the median counts.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+    },
     /// The measured process; started by this program itself.
     #[command(hide = true)]
     Serve {
@@ -51,8 +58,10 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    if let Some(Command::Serve { devices, image_bytes }) = arguments.command {
-        return server::run(devices, image_bytes);
+    match arguments.command {
+        Some(Command::Serve { devices, image_bytes }) => return server::run(devices, image_bytes),
+        Some(Command::Store { rounds }) => return store::run(rounds, arguments.json),
+        None => {}
     }
     ensure!((1..=100).contains(&arguments.rounds), "--rounds must be from 1 to 100");
     ensure!((1..=4_000_000).contains(&arguments.devices), "--devices must be from 1 to 4000000");

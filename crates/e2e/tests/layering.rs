@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("net", &["machine", "dtls"]),
     ("server", &["machine", "coap", "dtls", "firmware", "lwm2m", "package", "net"]),
     ("vmodule", &["machine", "coap", "dtls", "firmware", "lwm2m", "package", "net"]),
-    ("bench", &["machine", "coap", "dtls", "firmware", "lwm2m", "net", "server", "vmodule"]),
+    ("bench", &["machine", "coap", "dtls", "firmware", "lwm2m", "net", "server", "vmodule", "xtask"]),
     ("e2e", &["machine"]),
     ("xtask", &[]),
 ];

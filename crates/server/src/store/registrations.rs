@@ -41,7 +41,7 @@ pub async fn write(connection: &mut AnyConnection, registrations: &[Registration
              session = excluded.session, life = excluded.life",
             places(chunk.len(), 5)
         );
-        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(false);
+        let mut query = sqlx::query(AssertSqlSafe(text)).persistent(chunk.len() == 1);
         for row in chunk {
             query = query
                 .bind(&row.device_id)
