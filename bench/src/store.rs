@@ -99,7 +99,7 @@ async fn measure(folder: &Path, cluster: &Cluster, rounds: usize) -> anyhow::Res
     Ok(figures(engines.iter().map(|(engine, _)| *engine), seen))
 }
 
-fn figures<'a>(engines: impl Iterator<Item = &'static str>, seen: Vec<Vec<f64>>) -> Vec<Figure> {
+fn figures(engines: impl Iterator<Item = &'static str>, seen: Vec<Vec<f64>>) -> Vec<Figure> {
     let mut seen = seen.into_iter();
     let mut figures = Vec::new();
     for engine in engines {
