@@ -32,6 +32,8 @@ pub async fn fill(connection: &mut AnyConnection) {
             for column in &table.columns {
                 let is_key = column.name == "id" || column.name.ends_with("_id");
                 query = match column.kind {
+                    // A package that was removed has no file.
+                    Kind::Integer if column.name == "removed_at" => query.bind(None::<i64>),
                     Kind::Integer => query.bind(number),
                     Kind::Text if is_key => query.bind(format!("id-{number}")),
                     Kind::Text if column.name == "sha256" => query.bind(format!("{number:064x}")),
