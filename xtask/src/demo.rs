@@ -35,20 +35,23 @@ pub fn run(after: After) -> Result<(), Failure> {
     let newer = scene.make_image("newer", NEW_VERSION)?;
     scene.start_server()?;
 
-    title("Import the profile of the product");
+    title("Import the product, and trust the key of its manufacturer");
     scene.import_product()?;
+    scene.make_signing_key()?;
 
     title("Add a device with a new pre-shared key, and switch its module on");
     scene.add_device()?;
     scene.start_module(&factory)?;
     scene.show_device()?;
 
+    title("Sign both images offline; the supplier uploads them, the operator approves them");
+    scene.release("newer", &newer)?;
+    scene.release("factory", &factory)?;
+
     title(&format!("Upgrade {FACTORY_VERSION} to {NEW_VERSION} by PULL: the module downloads"));
-    scene.upload("newer", &newer)?;
     let pull = scene.upgrade("newer", Delivery::Pull)?;
 
     title(&format!("Upgrade {NEW_VERSION} back to {FACTORY_VERSION} by PUSH: the server sends"));
-    scene.upload("factory", &factory)?;
     let push = scene.upgrade("factory", Delivery::Push)?;
 
     title("What happened");

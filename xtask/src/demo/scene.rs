@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use super::After;
 use super::children::Background;
-use crate::tools::{Build, program, target};
+use crate::tools::{Build, program, target, workspace};
 use xtask::Failure;
 
 /// Everything that the demo runs on.
@@ -41,22 +41,14 @@ const FACTORY_SKIP: &str = "1000000";
 const NEWER_SKIP: &str = "1300000";
 /// One datagram in a hundred is lost in each direction.
 const LOSS: &str = "0.01";
-
-/// What the module of the demo is. Its images are not signed.
-const PROFILE: &str = r#"{"devices": [{
-  "manufacturerId": "sequans",
-  "manufacturerName": "SEQUANS Communications",
-  "model": "GM01Q",
-  "protocolType": "LwM2M",
-  "deviceType": "Modem",
-  "omCapability": {"fwUpgradeCapability": {"supportUpgrade": true, "upgradeProtocolType": "LWM2M"}},
-  "updraft": {
-    "module_family": "ryz014",
-    "signature": "not_required",
-    "reports": {"manufacturer": "SEQUANS Communications", "model": "GM01Q"}
-  }
-}]}
-"#;
+/// The profile of the product that the module is, below the workspace.
+const PROFILE: &str = "docs/examples/tracker.json";
+/// The manufacturer and the product as that profile names them.
+const MANUFACTURER: &str = "SEQUANS Communications";
+const PRODUCT: &str = "SEQUANS Communications/GM01Q";
+/// The product wants a package to be approved by somebody else than its uploader.
+const SUPPLIER: &str = "supplier";
+const OPERATOR: &str = "operator";
 
 impl Scene {
     /// A fresh folder for everything.
@@ -118,6 +110,25 @@ impl Scene {
         Ok(())
     }
 
+    pub fn import_product(&self) -> Result<(), Failure> {
+        let mut import = self.command_line(&["product", "import"]);
+        run("import the product", import.arg(workspace().join(PROFILE)))
+    }
+
+    /// Makes the manufacturer's key pair, which needs no server, and has the server trust its public half.
+    pub fn make_signing_key(&self) -> Result<(), Failure> {
+        let passphrase = output("make a passphrase", Command::new(&self.updraft).args(["psk", "generate"]))?;
+        let file = self.file("passphrase");
+        write_secret(&file, passphrase.trim())
+            .map_err(|error| Failure::new(format!("write {}", file.display()), error))?;
+        let mut generate = Command::new(&self.updraft);
+        generate.args(["sign", "keygen", "--private"]).arg(self.file("private.pem"));
+        generate.arg("--public").arg(self.file("public.pem")).arg("--passphrase-file").arg(file);
+        run("make a key pair", &mut generate)?;
+        let mut add = self.command_line(&["signing-key", "add", "--manufacturer", MANUFACTURER]);
+        run("have the server trust the public key", add.arg(self.file("public.pem")))
+    }
+
     /// Makes a key with `updraft psk generate` and adds the device with it.
     pub fn add_device(&self) -> Result<(), Failure> {
         let key = output("make a key", Command::new(&self.updraft).args(["psk", "generate"]))?;
@@ -125,7 +136,7 @@ impl Scene {
             .map_err(|error| Failure::new(format!("write {}", self.key_file().display()), error))?;
         let endpoint = self.endpoint();
         let mut command = self.command_line(&["device", "add", &endpoint, "--identity", &endpoint]);
-        command.args(["--name", "demo module", "--key-file"]).arg(self.key_file());
+        command.args(["--name", "demo module", "--product", PRODUCT, "--key-file"]).arg(self.key_file());
         run("add the device", &mut command)
     }
 
@@ -148,21 +159,21 @@ impl Scene {
         run("show the device", &mut self.command_line(&["device", "show", &self.endpoint()]))
     }
 
-    /// Imports what the module is: packages are made for a product.
-    pub fn import_product(&self) -> Result<(), Failure> {
-        let file = self.folder.join("gm01q.json");
-        fs::write(&file, PROFILE)
-            .map_err(|error| Failure::new(format!("write {}", file.display()), error))?;
-        run("import the product", self.command_line(&["product", "import"]).arg(&file))
-    }
-
-    /// Uploads a package and approves exactly what was uploaded.
-    pub fn upload(&self, name: &str, image: &Path) -> Result<(), Failure> {
-        let mut upload = self.command_line(&["--json", "package", "upload", "--name", name]);
-        let uploaded = output(&format!("upload the package {name}"), upload.arg(image))?;
-        let sha256 =
-            text_of(&uploaded, "sha256").ok_or_else(|| Failure::new("read the package", &uploaded))?;
-        let mut approve = self.command_line(&["package", "approve", name, "--sha256", sha256]);
+    /// Signs an image offline, uploads it as its supplier and approves it as the operator.
+    pub fn release(&self, name: &str, image: &Path) -> Result<(), Failure> {
+        let mut sign = Command::new(&self.updraft);
+        sign.args(["sign", "sign"]).arg(image).arg("--private").arg(self.file("private.pem"));
+        sign.arg("--passphrase-file").arg(self.file("passphrase"));
+        run(&format!("sign the image {name}"), &mut sign)?;
+        let signed = self.file(&format!("{name}_signed.zip"));
+        let mut upload = self.command_line(&["--json", "--as", SUPPLIER, "package", "upload"]);
+        upload.args(["--name", name, "--product", PRODUCT]).arg(&signed);
+        let uploaded = output(&format!("upload the package {name}"), &mut upload)?;
+        let member =
+            |name| text_of(&uploaded, name).ok_or_else(|| Failure::new("read what was uploaded", &uploaded));
+        let (id, sha256) = (member("id")?, member("sha256")?);
+        let mut approve =
+            self.command_line(&["--as", OPERATOR, "package", "approve", id, "--sha256", sha256]);
         run(&format!("approve the package {name}"), &mut approve)
     }
 
@@ -197,8 +208,12 @@ impl Scene {
         println!("To end them: kill {}", processes.join(" "));
     }
 
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     fn key_file(&self) -> PathBuf {
-        self.folder.join("device.key")
+        self.file("device.key")
     }
 
     fn command_line<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
