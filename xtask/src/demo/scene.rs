@@ -171,9 +171,8 @@ impl Scene {
         let uploaded = output(&format!("upload the package {name}"), &mut upload)?;
         let member =
             |name| text_of(&uploaded, name).ok_or_else(|| Failure::new("read what was uploaded", &uploaded));
-        let (id, sha256) = (member("id")?, member("sha256")?);
-        let mut approve =
-            self.command_line(&["--as", OPERATOR, "package", "approve", id, "--sha256", sha256]);
+        let mut approve = self.command_line(&["--as", OPERATOR, "package", "approve", member("id")?]);
+        approve.args(["--sha256", member("sha256")?, "--manifest-sha256", member("manifest_sha256")?]);
         run(&format!("approve the package {name}"), &mut approve)
     }
 
