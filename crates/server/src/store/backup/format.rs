@@ -137,7 +137,7 @@ impl<W: Write> Writer<W> {
         self.json(b'F', head)
     }
 
-    /// At most [`PIECE`] bytes of the file.
+    /// At most `PIECE` bytes of the file.
     pub fn piece(&mut self, bytes: &[u8]) -> Result<(), BackupError> {
         self.frame(b'B', bytes)
     }
