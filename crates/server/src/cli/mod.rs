@@ -37,8 +37,13 @@ Exit codes:
 
 A first upgrade, start to end:
   updraft serve                                           (in another terminal)
-  updraft device add urn:imei:015770000031766 --identity urn:imei:015770000031766
-  updraft package upload firmware.bin --name \"May release\"
+  updraft product import product.json                     (its maker's profile)
+  updraft sign keygen
+  updraft signing-key add public.pem --manufacturer MAKER
+  updraft device add urn:imei:015770000031766 --identity urn:imei:015770000031766 --product MAKER/MODEL
+  updraft sign sign firmware.bin
+  updraft package upload firmware_signed.zip --name \"May release\" --product MAKER/MODEL
+  updraft package approve \"May release\"
   updraft upgrade start urn:imei:015770000031766 \"May release\" --watch";
 
 /// Firmware updates over the air for LwM2M devices.
