@@ -43,6 +43,7 @@ fn add_device(server: &Server, endpoint: &str) {
 
 /// Gives the file in the store of packages.
 fn upload(server: &Server, payload: &[u8]) -> PathBuf {
+    server.lab_product();
     let file = server.folder.with_extension("img");
     fs::write(&file, image("GM01Q", "5.4.1.1-57857", payload)).expect("the disk has room");
     let package =
