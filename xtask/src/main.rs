@@ -61,7 +61,8 @@ fn test(filter: &[&str]) -> Result<(), Failure> {
     let mut variables = tools::tested_programs()?.to_vec();
     variables.push((postgres::VARIABLE, server.url().into()));
     if tools::succeeds("cargo", &["nextest", "--version"]) {
-        let arguments = [&["nextest", "run", "--workspace"], filter].concat();
+        let threads = test_threads().to_string();
+        let arguments = [&["nextest", "run", "--workspace", "--test-threads", &threads], filter].concat();
         tools::cargo_with(&arguments, &variables)?;
         if filter.is_empty() {
             tools::cargo_with(&["test", "--workspace", "--doc", "--quiet"], &variables)?;
@@ -71,6 +72,11 @@ fn test(filter: &[&str]) -> Result<(), Failure> {
     }
     // The fuzz targets are a workspace of their own; here they replay what fuzzing has found.
     cargo(&[&["test", "--quiet", "--manifest-path", "fuzz/Cargo.toml", "--"], filter].concat())
+}
+
+/// Half as many again as there are processors: tests with real programs wait most of their time.
+fn test_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get() * 3 / 2)
 }
 
 fn with_postgres(program: &str, arguments: &[&str]) -> Result<(), Failure> {
