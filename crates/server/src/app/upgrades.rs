@@ -149,17 +149,36 @@ impl App {
             },
             end: None,
         };
-        let (upgrade, past) = self.insert_upgrade(upgrade, rows).await?;
+        let detail = self.announcement(&upgrade, &package, &rows);
+        let (upgrade, past) = self.insert_upgrade(upgrade, rows, detail).await?;
         tracing::info!(upgrade = upgrade.history_id(), package = upgrade.package_name, "upgrade started");
         let started = Started { upgrade: upgrade.clone(), package, image, components, past };
         self.order(Order::Start(Box::new(started))).await;
         Ok(upgrade)
     }
 
+    /// What the first line of the history says.
+    fn announcement(&self, upgrade: &Upgrade, package: &Package, components: &[Component]) -> String {
+        match components {
+            [] => {
+                let action = format!("Upgrade: {} ({})", upgrade.package_name, upgrade.file_name);
+                match &upgrade.progress.version_before {
+                    Some(running) if self.is_downgrade(package, running) => {
+                        format!("{action}, back to {} from the newer {running}", package.version)
+                    }
+                    _ => action,
+                }
+            }
+            [one] => format!("Upgrade of component {}: {}", one.instance, upgrade.package_name),
+            all => format!("Upgrade of {} components, first {}", all.len(), upgrade.package_name),
+        }
+    }
+
     async fn insert_upgrade(
         &self,
         mut upgrade: Upgrade,
         components: Vec<Component>,
+        detail: String,
     ) -> Result<(Upgrade, Past), StartUpgradeError> {
         let event = UpgradeEvent {
             number: 1,
@@ -167,11 +186,7 @@ impl App {
             kind: "created".to_owned(),
             stage: upgrade.progress.stage.clone(),
             attempt: 1,
-            detail: match &components[..] {
-                [] => format!("Upgrade: {} ({})", upgrade.package_name, upgrade.file_name),
-                [one] => format!("Upgrade of component {}: {}", one.instance, upgrade.package_name),
-                all => format!("Upgrade of {} components, first {}", all.len(), upgrade.package_name),
-            },
+            detail,
         };
         let change = self.inner.store.write(move |connection| {
             Box::pin(async move {

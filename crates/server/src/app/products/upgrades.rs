@@ -1,8 +1,11 @@
 //! How a product's devices are upgraded where the operator does not say it.
 
+use std::cmp::Ordering;
+
 use firmware::upgrade::{Delivery, Protocol};
 
 use crate::app::{App, Security, StartUpgrade, StartUpgradeError};
+use crate::store::packages::Package;
 
 impl App {
     /// With what its product says where the operator says nothing.
@@ -29,5 +32,14 @@ impl App {
             protocol => wanted.protocol = protocol,
         }
         Ok(wanted)
+    }
+
+    /// Whether a package takes a device that runs this version back to an older one. `false` also where the
+    /// order of its product does not tell.
+    pub(in crate::app) fn is_downgrade(&self, package: &Package, running: &str) -> bool {
+        let product = package.product_id.as_deref().and_then(|id| self.product(id));
+        let order =
+            product.and_then(|product| product.settings.version_order.compare(&package.version, running));
+        order == Some(Ordering::Less)
     }
 }

@@ -190,3 +190,34 @@ async fn a_removal_and_a_start_never_both_succeed(scratch: Scratch) {
         }
     }
 }
+
+on_both_engines!(the_history_tells_of_a_way_back_as_the_product_orders_versions);
+async fn the_history_tells_of_a_way_back_as_the_product_orders_versions(scratch: Scratch) {
+    let (app, _orders, _store) = start_in(&scratch).await;
+    product(&app, OPEN).await;
+    let product = app.find_product("Quectel/NBIoTDevice").unwrap();
+    app.add_device(device("one", "1", KEY)).await.unwrap();
+    make(&app, "one", &product.id).await;
+    let package = approve(&app, &raw(&app).await).await;
+    for (order, running, tells) in [
+        ("numbers", "BC35GJBR01A03", false),
+        ("numbers", "BC35GJBR01A04", false),
+        ("numbers", "BC35GJBR01A10", true),
+        ("text", "BC35GJBR01A10", true),
+        ("text", "AC", false),
+        ("none", "BC35GJBR01A10", false),
+    ] {
+        let settings = format!(r#"{{"version_order": "{order}"}}"#);
+        app.set_product(&product.id, &settings).await.unwrap();
+        runs(&app, "one", running).await;
+        let upgrade = start(&app, &package).await.unwrap();
+        let events = app.upgrade_events(upgrade.key, 0, 1).await.unwrap();
+        let detail = &events[0].detail;
+        assert_eq!(
+            detail.ends_with(&format!("back to BC35GJBR01A04 from the newer {running}")),
+            tells,
+            "{detail}"
+        );
+        end(&app, upgrade).await;
+    }
+}

@@ -7,7 +7,8 @@ use package::{Algorithm, ArchiveWriter, Limits, Manifest, PrivateKey};
 
 use crate::app::packages::{PackageText, Shown, UploadError};
 use crate::app::tests::text;
-use crate::app::{Actor, App};
+use crate::app::{Actor, App, KnownDevices};
+use crate::store::devices::DeviceChange;
 use crate::store::packages::Package;
 use crate::store::signing_keys::{self, Revocation, SigningKey};
 use crate::store::{ROOT_DOMAIN, StoreError, devices};
@@ -140,4 +141,13 @@ pub(super) async fn make(app: &App, endpoint: &str, product: &str) {
         )
     });
     assert!(write.await.unwrap());
+}
+
+/// A device has reported this version.
+pub(super) async fn runs(app: &App, endpoint: &str, version: &str) {
+    let id = app.device(endpoint).await.unwrap().unwrap().id;
+    let change = DeviceChange { firmware_version: Some(version.to_owned()), ..DeviceChange::default() };
+    app.record_devices(KnownDevices { changes: vec![(id, change)], ..KnownDevices::default() })
+        .await
+        .unwrap();
 }
