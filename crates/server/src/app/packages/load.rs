@@ -10,6 +10,7 @@ use super::describe::{PeriodError, check_period};
 use super::{App, Package, State};
 use crate::app::products::Product;
 use crate::clock::Moment;
+use crate::size::ByteCount;
 use crate::store::packages::Withdrawal;
 use crate::store::{ImageError, ImageHash, StoreError, signing_keys};
 
@@ -131,7 +132,7 @@ impl App {
         let stamp = self.inner.images.stamp(hash).await?;
         let Some(product) = self.product_of_package(package) else {
             // Checked above: only an upgrade of before goes on so.
-            let bytes = self.inner.images.read(hash).await?;
+            let bytes = self.inner.images.read(hash, size_of(package)).await?;
             return Ok(self.inner.payloads.keep(hash, stamp, bytes.into()));
         };
         if let Some(payload) = self.inner.payloads.find(hash, &stamp) {
@@ -174,7 +175,7 @@ impl App {
         let hash = ImageHash::from_text(&package.sha256).ok_or(ImageError::Damaged)?;
         let trust = self.trust_in(product).await?;
         let one_at_a_time = self.inner.examinations.acquire().await.map_err(|_| ImageError::Stopping)?;
-        let bytes = self.inner.images.read(hash).await?;
+        let bytes = self.inner.images.read(hash, size_of(package)).await?;
         let examined = tokio::task::spawn_blocking(move || examine(Cursor::new(bytes), &trust));
         let contents = examined.await.map_err(|_| ImageError::Stopping)??;
         drop(one_at_a_time);
@@ -211,6 +212,11 @@ impl App {
         }
         Ok(())
     }
+}
+
+/// The size of its file.
+fn size_of(package: &Package) -> ByteCount {
+    ByteCount(u64::try_from(package.size_bytes).unwrap_or_default())
 }
 
 /// Whether a package is approved as it is, or may at least go on.

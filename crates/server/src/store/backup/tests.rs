@@ -78,8 +78,8 @@ async fn everything_comes_back_also_on_the_other_engine(scratch: Scratch) {
         let mut connection = place.connect().await;
         assert_eq!(content(&mut connection, &tables).await, before);
         let images = images(place).await;
-        assert_eq!(images.read(hashes[0]).await.unwrap(), large);
-        assert_eq!(images.read(hashes[1]).await.unwrap(), b"small");
+        assert_eq!(images.read(hashes[0], ByteCount(large.len() as u64)).await.unwrap(), large);
+        assert_eq!(images.read(hashes[1], ByteCount(5)).await.unwrap(), b"small");
         assert_eq!(std::fs::read(place.path().join(SEALED_FILES[0])).unwrap(), b"sealed");
         let registrations = text(&mut connection, "SELECT CAST(count(*) AS TEXT) FROM registrations").await;
         assert_eq!(registrations.as_deref(), Some("0"), "devices register again");

@@ -241,13 +241,13 @@ impl Images {
         }
     }
 
-    /// The bytes of a file, hashed again.
+    /// The bytes of a file that was uploaded with this size, hashed again. What may be uploaded now does not
+    /// matter to it.
     ///
     /// # Errors
     /// The file is missing or damaged.
-    pub async fn read(&self, hash: ImageHash) -> Result<Vec<u8>, ImageError> {
-        // A file that has grown is damaged, whatever its first bytes are.
-        let bytes = self.inner.place.read(hash, self.inner.limits.max_size).await?;
+    pub async fn read(&self, hash: ImageHash, size: ByteCount) -> Result<Vec<u8>, ImageError> {
+        let bytes = self.inner.place.read(hash, size).await?;
         let checked = tokio::task::spawn_blocking(move || {
             if ImageHash::of(&bytes) == hash { Ok(bytes) } else { Err(ImageError::Damaged) }
         });

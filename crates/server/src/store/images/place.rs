@@ -121,10 +121,10 @@ impl Place {
         }
     }
 
-    /// The bytes of a file; one larger than `most` is damaged.
-    pub(super) async fn read(&self, hash: ImageHash, most: ByteCount) -> Result<Vec<u8>, ImageError> {
+    /// The bytes of a file; one of another size is damaged, and no room is made for it.
+    pub(super) async fn read(&self, hash: ImageHash, expected: ByteCount) -> Result<Vec<u8>, ImageError> {
         let (size, mut pieces) = self.stream(hash).await?;
-        if size > most {
+        if size != expected {
             return Err(ImageError::Damaged);
         }
         let mut bytes = Vec::with_capacity(usize::try_from(size.0).unwrap_or_default());

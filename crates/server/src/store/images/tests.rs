@@ -25,7 +25,7 @@ async fn what_was_kept_is_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let images = open(folder.path()).await;
     let hash = store(&images, b"machine code").await.unwrap();
-    assert_eq!(images.read(hash).await.unwrap(), b"machine code");
+    assert_eq!(images.read(hash, ByteCount(12)).await.unwrap(), b"machine code");
     assert_eq!(store(&images, b"machine code").await.unwrap(), hash, "the same content is one file");
     assert_eq!(files(&folder.path().join("images")), 1);
 }
@@ -58,12 +58,12 @@ async fn f22_a_damaged_or_missing_file_is_never_served() {
     let file = folder.path().join("images").join(hash.to_string());
     for damaged in [&b"machine c0de"[..], b"machine code ", b"", &[0; 101]] {
         fs::write(&file, damaged).unwrap();
-        assert!(matches!(images.read(hash).await, Err(ImageError::Damaged)));
+        assert!(matches!(images.read(hash, ByteCount(12)).await, Err(ImageError::Damaged)));
         assert!(matches!(images.verify(hash).await, Err(ImageError::Damaged)));
     }
     assert_ne!(images.stamp(hash).await.unwrap(), stamp);
     fs::remove_file(&file).unwrap();
-    assert!(matches!(images.read(hash).await, Err(ImageError::Missing)));
+    assert!(matches!(images.read(hash, ByteCount(12)).await, Err(ImageError::Missing)));
     assert!(matches!(images.stamp(hash).await, Err(ImageError::Missing)));
 }
 
@@ -81,6 +81,16 @@ async fn f21_limits_stop_an_upload_and_leave_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_was_uploaded_is_read_also_when_less_may_be_uploaded_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let hash = store(&open(folder.path()).await, &[1; 100]).await.unwrap();
+    let limits = Limits { max_size: ByteCount(99), storage: None, reserve: ByteCount(0) };
+    let images = Images::open(folder.path(), &PackageStore::Folder, limits).await.unwrap();
+    assert_eq!(images.read(hash, ByteCount(100)).await.unwrap(), [1; 100]);
+    assert!(matches!(images.read(hash, ByteCount(99)).await, Err(ImageError::Damaged)));
+}
+
+#[tokio::test]
 async fn leftovers_are_removed_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let images = open(folder.path()).await;
@@ -89,7 +99,7 @@ async fn leftovers_are_removed_at_the_next_start() {
     let images = open(folder.path()).await;
     images.remove_unreferenced(&BTreeSet::from([kept])).await.unwrap();
     assert_eq!(files(&folder.path().join("incoming")), 0);
-    assert!(images.read(kept).await.is_ok());
-    assert!(matches!(images.read(orphan).await, Err(ImageError::Missing)));
+    assert!(images.read(kept, ByteCount(4)).await.is_ok());
+    assert!(matches!(images.read(orphan, ByteCount(6)).await, Err(ImageError::Missing)));
     assert_eq!(files(&folder.path().join("images")), 1);
 }
