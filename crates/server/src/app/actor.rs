@@ -1,5 +1,7 @@
 //! Who does something.
 
+use super::text::is_line;
+
 /// The name of whoever asks. Until there are accounts it is what they say: declared, not proved.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Actor(String);
@@ -17,8 +19,7 @@ impl Actor {
     /// # Errors
     /// It is empty, too long, or has control characters.
     pub fn new(name: &str) -> Result<Self, BadActor> {
-        let good = (1..=LONGEST).contains(&name.len()) && !name.contains(char::is_control);
-        if good { Ok(Self(name.to_owned())) } else { Err(BadActor) }
+        if is_line(name, 1..=LONGEST) { Ok(Self(name.to_owned())) } else { Err(BadActor) }
     }
 
     /// The name.

@@ -1,6 +1,7 @@
 //! Adding, finding and removing devices.
 
 use super::products::{self, FindProductError, NeedsPermission};
+use super::text::is_line;
 use super::{Admitted, App, BootstrapAccess, DeviceKey, Order, Security};
 use crate::clock::Moment;
 use crate::secrets::{Fingerprint, NoRandomness, Psk, PskError, PskLengths};
@@ -322,10 +323,10 @@ pub(super) async fn check_unused(
 }
 
 fn check(wanted: &AddDevice) -> Result<(), AddDeviceError> {
-    if !is_text(&wanted.endpoint, 1, LONGEST_NAME) {
+    if !is_line(&wanted.endpoint, 1..=LONGEST_NAME) {
         return Err(AddDeviceError::BadEndpoint);
     }
-    if !is_text(&wanted.name, 0, LONGEST_NAME) {
+    if !is_line(&wanted.name, 0..=LONGEST_NAME) {
         return Err(AddDeviceError::BadName);
     }
     match (wanted.security, &wanted.key) {
@@ -357,14 +358,10 @@ fn check_identity(key: Option<&(String, Key)>) -> Result<(), AddDeviceError> {
 
 /// Whether a text can be the identity of a key.
 pub(super) fn is_identity(text: &str) -> bool {
-    is_text(text, 1, LONGEST_IDENTITY)
+    is_line(text, 1..=LONGEST_IDENTITY)
 }
 
 /// Whether a text can be the name of a model.
 pub(super) fn is_model(text: &str) -> bool {
-    is_text(text, 1, LONGEST_NAME)
-}
-
-fn is_text(text: &str, shortest: usize, longest: usize) -> bool {
-    (shortest..=longest).contains(&text.len()) && !text.contains(char::is_control)
+    is_line(text, 1..=LONGEST_NAME)
 }

@@ -20,6 +20,7 @@ mod payloads;
 pub mod products;
 mod signing_keys;
 mod start;
+mod text;
 mod upgrade_errors;
 mod upgrades;
 

@@ -5,6 +5,7 @@
 
 use package::{Algorithm, KeyError, PublicKey};
 
+use super::text::is_line;
 use super::{Actor, App};
 use crate::store::signing_keys::{self, Revocation, SigningKey};
 use crate::store::{ROOT_DOMAIN, StoreError};
@@ -220,7 +221,7 @@ impl App {
         reason: &str,
         actor: &Actor,
     ) -> Result<SigningKey, RevokeSigningKeyError> {
-        if !is_text(reason, 1, LONGEST_COMMENT) {
+        if !is_line(reason, 1..=LONGEST_COMMENT) {
             return Err(RevokeSigningKeyError::BadReason);
         }
         let (id, by) = (id.to_owned(), actor.as_str().to_owned());
@@ -273,15 +274,11 @@ fn check(wanted: &AddSigningKey) -> Result<(), AddSigningKeyError> {
         ("comment", &wanted.comment, 0, LONGEST_COMMENT),
     ];
     for (field, text, shortest, longest) in fields {
-        if !is_text(text, shortest, longest) {
+        if !is_line(text, shortest..=longest) {
             return Err(AddSigningKeyError::BadText { field, shortest, longest });
         }
     }
     Ok(())
-}
-
-fn is_text(text: &str, shortest: usize, longest: usize) -> bool {
-    (shortest..=longest).contains(&text.len()) && !text.contains(char::is_control)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{App, Package, PayloadError};
 use crate::app::Actor;
 use crate::app::products;
+use crate::app::text::is_line;
 use crate::clock::Moment;
 use crate::store::packages::{self, Approval, Withdrawal};
 use crate::store::{ImageHash, StoreError};
@@ -154,7 +155,7 @@ impl App {
         reason: &str,
         actor: &Actor,
     ) -> Result<Package, WithdrawError> {
-        if !super::is_text(reason, 1, LONGEST_REASON) {
+        if !is_line(reason, 1..=LONGEST_REASON) {
             return Err(WithdrawError::BadReason { longest: LONGEST_REASON });
         }
         let withdrawal = Withdrawal {

@@ -39,11 +39,6 @@ use crate::store::{ImageError, ImageHash, StoreError};
 const LONGEST_NAME: usize = 255;
 const LONGEST_DESCRIPTION: usize = 2_000;
 
-fn is_text(text: &str, shortest: usize, longest: usize) -> bool {
-    let has_control = text.contains(|letter: char| letter.is_control() && letter != '\n');
-    (shortest..=longest).contains(&text.len()) && !has_control
-}
-
 /// Whether a package is made for one version only.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {

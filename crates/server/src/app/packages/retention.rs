@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{App, Package};
+use crate::app::text::is_text;
 use crate::clock::Moment;
 use crate::store::packages;
 use crate::store::{ImageError, ImageHash, StoreError};
@@ -126,7 +127,7 @@ impl App {
     ) -> Result<Package, ChangePackageError> {
         let longest = super::LONGEST_DESCRIPTION;
         if let Some(description) = &change.description
-            && !super::is_text(description, 0, longest)
+            && !is_text(description, 0..=longest)
         {
             return Err(ChangePackageError::BadDescription { longest });
         }

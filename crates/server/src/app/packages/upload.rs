@@ -14,6 +14,7 @@ use super::target::{Target, TargetError};
 use super::{App, Keep, Kind, Package, State};
 use crate::app::Actor;
 use crate::app::products::{Product, VersionMismatch};
+use crate::app::text::{is_line, is_text};
 use crate::size::ByteCount;
 use crate::store::packages::{self, Identity, Payload};
 use crate::store::{ImageError, ImageHash, Incoming, ROOT_DOMAIN, StoreError};
@@ -305,15 +306,15 @@ fn row(
 }
 
 fn check(text: &PackageText) -> Result<(), UploadError> {
-    let fields = [
-        ("name", &text.name, 1, super::LONGEST_NAME),
-        ("file_name", &text.file_name, 1, super::LONGEST_NAME),
-        ("description", &text.description, 0, super::LONGEST_DESCRIPTION),
-    ];
-    for (field, value, shortest, longest) in fields {
-        if !super::is_text(value, shortest, longest) {
+    let longest = super::LONGEST_NAME;
+    for (field, value) in [("name", &text.name), ("file_name", &text.file_name)] {
+        if !is_line(value, 1..=longest) {
             return Err(UploadError::BadText { field, longest });
         }
+    }
+    let longest = super::LONGEST_DESCRIPTION;
+    if !is_text(&text.description, 0..=longest) {
+        return Err(UploadError::BadText { field: "description", longest });
     }
     for (field, value) in [("version", &text.version), ("source_version", &text.source_version)] {
         if let Some(value) = value

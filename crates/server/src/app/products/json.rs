@@ -8,6 +8,8 @@ use std::ops::Range;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::app::text::is_line;
+
 /// What is wrong, and where: `devices[0].manufacturerName`.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -128,7 +130,7 @@ impl<'a> Node<'a> {
     /// It is none.
     pub fn name(&self) -> Result<String, Fault> {
         let name: Option<String> = serde_json::from_str(self.text()).ok();
-        let name = name.filter(|name| (1..=255).contains(&name.len()) && !name.contains(char::is_control));
+        let name = name.filter(|name| is_line(name, 1..=255));
         name.ok_or_else(|| self.wrong("a text of 1 to 255 bytes without control characters"))
     }
 
